@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -25,13 +27,13 @@ from align.speech import analyse_speech
 from align.surroundings import cut_surroundings
 from utils.clock import timed
 from utils.config import CaptureSettings
+from utils.demand import Demand
 from utils.media import (
     Capture,
     Clip,
     FaceAnalysis,
     FaceDetection,
     Frame,
-    MouthFilm,
     Waveform,
 )
 
@@ -43,7 +45,7 @@ Reader = Callable[
 The audience may be shown what is there before the rest is, or nothing.
 """
 
-# The least quality of a face that is seen in every frame of a first half
+# The least quality of a face that is seen in every frame of an opening
 _PLAIN_QUALITY = 0.5
 
 # Rows and columns of a picture from one that counts for its brightness to the next
@@ -69,7 +71,6 @@ class Aligner:
         self._looks_around = looks_around
         self._settings = settings
         self._limits = ReadLimits.from_settings(settings, film_s)
-        self._is_fast = settings.accuracy == "fast"
         self._read = read or self._read_here
         self._detector = FaceDetector()
         self._heap = Heap()
@@ -84,12 +85,16 @@ class Aligner:
         keep_heap()
         self._detector.load()
 
-    def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
+    def analyse(
+        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+    ) -> Capture:
         """Read a media file and find the main person's face and speech in it.
 
         Args:
             path: the file.
             filename: what the sender calls it, for messages.
+            demand: what the opening must show, so that no more of the picture is read.
+                None: all of the clip is read.
 
         Returns:
             The capture. It may hold neither a face nor speech; its hints say why.
@@ -97,22 +102,23 @@ class Aligner:
         Raises:
             MediaError: the file cannot be read (see `align.decode.read_clip`).
         """
-        if self._is_fast:
-            capture = self._analyse(path, filename, self._limits.of_first_half)
-        if not self._is_fast or not _is_plain(capture):
-            capture = self._analyse(path, filename, self._limits)
+        capture = self._analyse(path, filename, demand)
         self._heap.tidy()
         return capture
 
-    def _analyse(self, path: Path, filename: str | None, limits: ReadLimits) -> Capture:
+    def _analyse(self, path: Path, filename: str | None, demand: Demand | None) -> Capture:
         started = time.perf_counter()
+        limits = self._limits if demand else self._limits.of_whole_clip
+        examine = partial(self._examine_opening, demand)
         with (
-            Ahead(self._detector, self._hear, limits.max_frames) as ahead,
+            Ahead(self._detector, self._hear, limits.most_frames, examine) as ahead,
             self._read(path, filename, limits, ahead) as (clip, timings),
         ):
             read_ms = (time.perf_counter() - started) * 1000
             timings["decode"] = read_ms - timings["sound"] - ahead.look_ms
-            return self._examine(clip, ahead, timings)
+            if ahead.opening is None:
+                return self._examine(clip, ahead, timings)
+            return replace(ahead.opening, timings_ms=timings | ahead.opening.timings_ms)
 
     @contextmanager
     def _read_here(
@@ -120,16 +126,35 @@ class Aligner:
     ) -> Iterator[tuple[Clip, dict[str, float]]]:
         yield read_timed(path, limits, filename, audience)
 
+    def _examine_opening(self, demand: Demand | None, clip: Clip, ahead: Ahead) -> Capture | None:
+        """Examine the opening of a clip. None where it is not enough, or not yet."""
+        ahead.hear(clip.waveforms)
+        speech, heard, _ = ahead.result()
+        start_s = next(iter(clip.sound_starts_s[heard:]), 0.0)
+        until_s = max((frame.time_s for frame in clip.frames), default=0.0)
+        if demand is None or not demand.allows(speech, until_s - start_s):
+            return None
+        timings: dict[str, float] = {}
+        capture = self._see(clip, ahead, timings)
+        if not _is_plain(capture.face_analysis):
+            return None
+        capture = self._film(clip, capture, heard)
+        return capture if demand.is_met(capture) else None
+
     def _examine(self, clip: Clip, ahead: Ahead, timings: dict[str, float]) -> Capture:
         ahead.hear(clip.waveforms)
+        capture = self._see(clip, ahead, timings)
+        return self._film(clip, capture, ahead.result()[1])
+
+    def _see(self, clip: Clip, ahead: Ahead, timings: dict[str, float]) -> Capture:
+        """Find faces and speech. The mouth is not filmed yet."""
         with timed(timings, "detect"):
-            detections = find_faces(self._detector, clip.frames, ahead.look_at(clip.frames))
+            detections = find_faces(self._detector, clip.frames, ahead.find(clip.frames))
         timings["detect"] += ahead.look_ms
         with timed(timings, "align"):
             faces = analyse_faces(clip.frames, detections, self._settings.min_face_px)
         view = _glance(clip.frames, detections)
-        speech, heard, timings["speech"] = ahead.result()
-        film = self._film(clip, faces, heard, timings)
+        speech, _, timings["speech"] = ahead.result()
         return Capture(
             face_analysis=faces,
             speech_analysis=speech,
@@ -139,17 +164,16 @@ class Aligner:
             source_sha256=clip.source_sha256,
             hints=advise(clip, self._settings, faces=faces, speech=speech, view=view),
             timings_ms=timings,
-            mouth_film=film,
             surroundings=cut_surroundings(clip.frames, faces.faces) if self._looks_around else (),
         )
 
-    def _film(
-        self, clip: Clip, faces: FaceAnalysis, heard: int, timings: dict[str, float]
-    ) -> MouthFilm | None:
+    def _film(self, clip: Clip, capture: Capture, heard: int) -> Capture:
+        """Film the mouth of the main person."""
         if not clip.film:
-            return None
-        with timed(timings, "mouth"):
-            return film_mouth(self._detector, clip, faces.faces, heard)
+            return capture
+        with timed(capture.timings_ms, "mouth"):
+            film = film_mouth(self._detector, clip, capture.face_analysis.faces, heard)
+        return replace(capture, mouth_film=film)
 
     def _hear(self, waveforms: tuple[Waveform, ...]) -> Heard:
         """Analyse the first sound with speech, or the first sound where none has any."""
@@ -163,12 +187,9 @@ class Aligner:
         return speech, heard, times["speech"]
 
 
-def _is_plain(capture: Capture) -> bool:
-    """Whether the first half of a clip needs no second half: one face, steady and clear."""
-    faces = capture.face_analysis
-    if not capture.has_picture or capture.duration_s == 0:
-        return True
-    is_steady = len(faces.faces) >= faces.frames_read  # checks for liveness need all six
+def _is_plain(faces: FaceAnalysis) -> bool:
+    """Whether the faces of an opening are of one person, steady and clear."""
+    is_steady = len(faces.faces) >= faces.frames_read
     is_clear = faces.quality is not None and faces.quality.score >= _PLAIN_QUALITY
     return is_steady and is_clear and faces.people_in_view == 1 and not faces.others
 

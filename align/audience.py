@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from utils.media import Frame, Waveform
+from utils.media import Clip, Frame, GreyFrame, Waveform
 
 
 class Audience(Protocol):
@@ -21,8 +21,16 @@ class Audience(Protocol):
         """Take the next frame. Returns it, wherever its pixels lie from now on."""
         ...
 
+    def film(self, frame: GreyFrame) -> GreyFrame:
+        """Take the next frame of the film. Returns it, wherever its pixels lie from now on."""
+        ...
+
     def forget(self, count: int) -> None:
         """Let go of the last `count` frames: what is wanted there is decoded anew."""
+        ...
+
+    def is_enough(self, clip: Clip) -> bool:
+        """Whether what is read of a clip so far is all that is needed of its picture."""
         ...
 
 
@@ -36,5 +44,14 @@ class Nobody:
         """Return the frame."""
         return frame
 
+    def film(self, frame: GreyFrame) -> GreyFrame:
+        """Return the frame."""
+        return frame
+
     def forget(self, count: int) -> None:
         """Have nothing to forget."""
+
+    def is_enough(self, clip: Clip) -> bool:
+        """Want all of the clip."""
+        del clip
+        return False

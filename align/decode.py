@@ -6,6 +6,7 @@ holds a path of the server.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from align.audience import Audience, Nobody
@@ -90,19 +91,23 @@ def _read_tracks(
             sounds = _decode_sounds(tracks, limits)
         waveforms = tuple(waveform for waveform, _ in sounds)
         audience.hear(waveforms)
-        film = Film(limits.film_s)
-        frames = decode_frames(tracks.video, limits, film, audience)
+        film = Film(limits.film_s, audience.film)
+        first_s = tracks.video.first_s or 0.0
+        heard = Clip(
+            frames=(),
+            waveforms=waveforms,
+            duration_s=tracks.duration_s,
+            source_sha256=hash_file(path),
+            missing_s=measure_missing_s(path, kind.demuxer, tracks),
+            sound_starts_s=tuple((track.first_s or 0.0) - first_s for _, track in sounds),
+        )
+
+        def is_enough(frames: tuple[Frame, ...]) -> bool:
+            return audience.is_enough(replace(heard, frames=frames, film=film.frames))
+
+        frames = decode_frames(tracks.video, limits, film, audience, ask=is_enough)
     _refuse_empty(frames, waveforms, tracks, kind)
-    first_s = tracks.video.first_s or 0.0
-    return Clip(
-        frames=frames,
-        waveforms=waveforms,
-        duration_s=tracks.duration_s,
-        source_sha256=hash_file(path),
-        missing_s=measure_missing_s(path, kind.demuxer, tracks),
-        film=film.frames,
-        sound_starts_s=tuple((track.first_s or 0.0) - first_s for _, track in sounds),
-    )
+    return replace(heard, frames=frames, film=film.frames)
 
 
 def _decode_sounds(tracks: Demuxed, limits: ReadLimits) -> list[tuple[Waveform, Track]]:

@@ -13,7 +13,6 @@ import mmap
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,12 @@ def serve(read: Read = read_timed) -> None:
         while True:
             arguments = connection.recv()
             allow_processor_time(bounds.processor_s)
-            _answer(read, arguments, memory, partial(_send, connection))
+            sender = Sender(
+                memory,
+                lambda news: _send(connection, {"news": news}),
+                lambda: bool(connection.recv()[0]),
+            )
+            _send(connection, _answer(read, arguments, sender))
             # A frame whose side data was read is freed by the collector alone. Each holds
             # two threads, with 16 MB of address space, and ten clips of frames all there is.
             gc.collect()
@@ -104,16 +108,13 @@ def _describe_failure(error: Exception) -> dict[str, Any]:
 def _answer(
     read: Read,
     arguments: tuple[Path, ReadLimits, str | None],
-    memory: memoryview,
-    send: Callable[[dict[str, Any]], None],
-) -> None:
-    sender = Sender(memory, lambda news: send({"news": news}))
+    sender: Sender,
+) -> dict[str, Any]:
     try:
         clip, timings_ms = read(*arguments, sender)
-        answer = {"clip": sender.finish(clip), "timings_ms": timings_ms}
+        return {"clip": sender.finish(clip), "timings_ms": timings_ms}
     except Exception as error:
-        answer = _describe_failure(error)
-    send(answer)
+        return _describe_failure(error)
 
 
 def _send(connection: Connection, message: dict[str, Any]) -> None:

@@ -107,8 +107,9 @@ class _Decoder:
             while "news" in answer:
                 with refuse_nonsense():
                     tell = take_news(answer["news"], self._memory.view, audience)
-                tell()
-                answer = self.process.listen()
+                reply = tell()
+                is_asked = "opening" in answer["news"]
+                answer = self.process.ask(reply) if is_asked else self.process.listen()
             with refuse_nonsense():
                 if "clip" in answer:
                     return take_over(answer["clip"], self._memory.view), answer["timings_ms"]

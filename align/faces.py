@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import astuple
 from functools import cache
 from typing import cast
@@ -117,8 +118,12 @@ class FirstLook:
             self._follower.add(shrink(image, self._factor))
 
     def finish(self) -> list[list[FaceDetection]]:
-        """Per frame the detections, surest first, in pixels of that frame."""
-        return _to_detections(self._follower.finish(), self._count, self._factor or 1)
+        """Per frame so far the detections, surest first, in pixels of that frame.
+
+        More frames may come, and are seen as if this had not been asked.
+        """
+        rows = copy(self._follower).finish()
+        return _to_detections(rows, self._count, self._factor or 1)
 
 
 def _is_tiny(image: ImageArray) -> bool:
@@ -136,22 +141,24 @@ def shrink_factor(width: int, height: int, about_px: int) -> int:
 
 
 def find_faces(
-    detector: FaceDetector, frames: Sequence[Frame], look: FirstLook | None = None
+    detector: FaceDetector,
+    frames: Sequence[Frame],
+    detections: list[list[FaceDetection]] | None = None,
 ) -> list[list[FaceDetection]]:
     """Find the faces in each frame.
 
-    A fast look at all frames comes first, unless `look` is one that has seen them. Where
+    A fast look at all frames comes first, unless `detections` are what one has found. Where
     it is not sure in most of them, a few frames are looked at again in other ways
     (`align.looks`). The best of these looks counts where it is sure in two of the few more
     than the first was, or quite sure in all where the first was in half of them at most.
     Faces that lie on their side are found now and then, or less surely, and misplaced.
     """
     images = [frame.image for frame in frames]
-    if look is None:
+    if detections is None:
         look = FirstLook(detector)
         for image in images:
             look.add(image)
-    detections = look.finish()
+        detections = look.finish()
     upright = select_upright(detections)
     if not images or _is_settled(upright):
         return detections

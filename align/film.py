@@ -7,6 +7,7 @@ store the grey levels by themselves, and nothing must be converted.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import av
@@ -35,8 +36,12 @@ _GREY_FIRST = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "nv12", 
 class Film:
     """Collects frames that a decoder shows, in order of time, before `end_s`."""
 
-    def __init__(self, end_s: float) -> None:
+    def __init__(
+        self, end_s: float, keep: Callable[[GreyFrame], GreyFrame] = lambda frame: frame
+    ) -> None:
+        """`keep` is given each frame, and returns it wherever it lies from then on."""
         self.end_s = end_s
+        self._keep = keep
         self._next_s = 0.0
         self._frames: list[GreyFrame] = []
 
@@ -60,7 +65,7 @@ class Film:
         """Keep a frame if its turn has come."""
         if not self._next_s - _EARLY_S <= time_s < self.end_s:
             return
-        self._frames.append(GreyFrame(_to_grey(picture), time_s))
+        self._frames.append(self._keep(GreyFrame(_to_grey(picture), time_s)))
         self._next_s = _after(time_s)
 
 

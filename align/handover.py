@@ -27,10 +27,11 @@ _ALIGNMENT = 64
 
 def needed_bytes(limits: ReadLimits) -> int:
     """Bytes that the largest clip within `limits` takes."""
-    frames_px = limits.max_frames * limits.max_side_px**2
+    frames_px = limits.most_frames * limits.max_side_px**2
     sounds = int(limits.read_s * RATE_HZ) * 4 * limits.max_sounds
-    arrays = limits.max_frames + limits.max_sounds
-    film = math.ceil(limits.film_s * FILM_HZ) + 1 if limits.film_s else 0
+    arrays = limits.most_frames + limits.max_sounds
+    # Some of the film may be decoded twice, and the first frames of it lie there unused
+    film = 2 * (math.ceil(limits.film_s * FILM_HZ) + 1) if limits.film_s else 0
     most_px = max(frames_px, limits.kept_photo_px)
     grey = film * MOST_SIDE_PX**2
     return most_px * 3 + grey + sounds + (arrays + film) * _ALIGNMENT
@@ -43,11 +44,20 @@ class Sender:
     alone: this process holds no copy.
     """
 
-    def __init__(self, memory: memoryview, send: Callable[[dict[str, Any]], None]) -> None:
-        """`send` tells the other process, which may be busy with what came before."""
+    def __init__(
+        self,
+        memory: memoryview,
+        send: Callable[[dict[str, Any]], None],
+        receive: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`send` tells the other process, which may be busy with what came before.
+
+        `receive` waits for what it says to a question.
+        """
         self._memory = memory
         self._first = np.frombuffer(memory, np.uint8).ctypes.data
         self._send = send
+        self._receive = receive
         self._end = 0
         self._seen_at: list[int] = []
         self._sounds: list[dict[str, Any]] = []
@@ -63,6 +73,16 @@ class Sender:
         self._seen_at.append(place["start"])
         self._send({"frame": place})
         return Frame(_view_image(self._memory, place["start"], place["shape"]), frame.time_s)
+
+    def film(self, frame: GreyFrame) -> GreyFrame:
+        """Put a frame where the other process finds it in the end, and return it there."""
+        start = self._put(frame.image)
+        return GreyFrame(_view_image(self._memory, start, frame.image.shape), frame.time_s)
+
+    def is_enough(self, clip: Clip) -> bool:
+        """Hand over what is read so far, and wait for whether that is enough."""
+        self._send({"opening": self.finish(clip)})
+        return self._receive()
 
     def forget(self, count: int) -> None:
         """Give the place of the last frames to those to come."""
@@ -133,8 +153,10 @@ def take_news(news: dict[str, Any], memory: memoryview, audience: Audience) -> C
     """Understand what a `Sender` sent, and return what tells it to an audience.
 
     Sounds are copied, so that they may be heard for longer than the memory is valid. It
-    raises what `take_over` does.
+    raises what `take_over` does. What is told of an opening returns the answer to it.
     """
+    if "opening" in news:
+        return partial(audience.is_enough, take_over(news["opening"], memory))
     if "sounds" in news:
         sounds = (_view_sound(memory, sound) for sound in news["sounds"])
         copies = tuple(Waveform(s.samples.copy(), s.rate_hz) for s in sounds)

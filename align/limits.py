@@ -11,6 +11,12 @@ from dataclasses import dataclass, replace
 from utils.config import CaptureSettings
 from utils.errors import MediaTooLargeError
 
+OPENING_S = 5.0
+"""Start of a clip that may be enough of it, in seconds."""
+
+LEAST_OPENING_S = 3.0
+"""Seconds of a clip that are looked at in any case."""
+
 _MEBI = 1 << 20
 
 
@@ -21,7 +27,7 @@ class ReadLimits:
     - `read_s`: how much of a clip is read, from its start.
     - `max_clip_s`: the longest clip that is accepted.
     - `max_frames`: how many frames are sampled.
-    - `share`: share of the clip, from its start, from which they are.
+    - `has_opening`: whether the first seconds may be enough of a longer clip.
     - `max_sounds`: how many sound tracks are read.
     - `max_side_px`: the longest side of a video frame; larger ones are shrunk.
     - `kept_photo_px`: the most pixels that are kept of a photograph; larger ones are
@@ -36,7 +42,7 @@ class ReadLimits:
     read_s: float = 60.0
     max_clip_s: float = 600.0
     max_frames: int = 12
-    share: float = 1.0
+    has_opening: bool = False
     max_sounds: int = 4
     max_side_px: int = 1280
     kept_photo_px: int = 24_000_000
@@ -54,12 +60,18 @@ class ReadLimits:
             read_s=settings.read_s,
             max_clip_s=settings.max_clip_s,
             max_frames=settings.max_frames,
+            has_opening=settings.accuracy != "thorough",
         )
 
     @property
-    def of_first_half(self) -> ReadLimits:
-        """The same with half of the frames, all of the first half of the clip."""
-        return replace(self, max_frames=-(-self.max_frames // 2), share=self.share / 2)
+    def of_whole_clip(self) -> ReadLimits:
+        """The same without an opening."""
+        return replace(self, has_opening=False)
+
+    @property
+    def most_frames(self) -> int:
+        """How many frames are decoded at most. Not all of them stay."""
+        return self.max_frames * (2 if self.has_opening else 1)
 
 
 class Deadline:

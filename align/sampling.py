@@ -30,9 +30,12 @@ class Group:
 
 
 def choose_times(
-    times_s: Sequence[float], keyframes: Sequence[bool], count: int, share: float = 1.0
+    times_s: Sequence[float],
+    keyframes: Sequence[bool],
+    count: int,
+    end_s: float | None = None,
 ) -> list[float]:
-    """Choose one frame from each of `count` even bins over the clip, or its first `share`.
+    """Choose one frame from each of `count` even bins over the clip, or what is before `end_s`.
 
     It is a keyframe where the bin has one, which is the cheapest to decode and the
     sharpest. Otherwise it is the frame nearest to the middle of the bin. Bins without a
@@ -42,7 +45,7 @@ def choose_times(
         times_s: time of each packet (n,), any order.
         keyframes: whether decoding may start at it (n,).
         count: number of bins, at least 1.
-        share: share of the clip, in (0, 1].
+        end_s: where the bins end, in seconds. None: with the clip.
 
     Returns:
         Increasing times, at most `count`, each that of a packet.
@@ -51,10 +54,9 @@ def choose_times(
     keys = np.asarray(keyframes, bool)
     if len(times) == 0:
         return []
-    whole = times.max() + _frame_step(times)
-    span = whole * share
+    span = times.max() + _frame_step(times) if end_s is None else end_s
     bins = (times / span * count).astype(int)
-    bins = np.minimum(bins, count - 1) if share == 1 else bins
+    bins = np.minimum(bins, count - 1) if end_s is None else bins
     middle = (bins + 0.5) * span / count
     cost = np.abs(times - middle) - np.where(keys, span, 0.0)
     wanted = [b for b in np.unique(bins) if b < count]
@@ -62,11 +64,16 @@ def choose_times(
     return [float(times[i]) for i in best]
 
 
+def choose_nearest(times_s: Sequence[float], wanted_s: Sequence[float]) -> list[int]:
+    """Choose of increasing times (n,) those nearest to what is wanted, by their indices."""
+    times = np.asarray(times_s, np.float64)
+    return sorted({int(np.argmin(np.abs(times - moment))) for moment in wanted_s})
+
+
 def plan(
     times_s: Sequence[float],
     keyframes: Sequence[bool],
-    count: int,
-    share: float = 1.0,
+    wanted: Sequence[float],
     *,
     film_s: float = 0.0,
 ) -> list[Group]:
@@ -74,11 +81,11 @@ def plan(
 
     Groups without a wanted frame are not decoded, unless they begin within the first
     `film_s` seconds. A file that does not start with a keyframe begins with a group all
-    the same. The other arguments are those of `choose_times`.
+    the same. `wanted` are increasing times of packets. The other arguments are those of
+    `choose_times`.
     """
     if not len(times_s):
         return []
-    wanted = choose_times(times_s, keyframes, count, share)
     starts = sorted({0, *(i for i, key in enumerate(keyframes) if key)})
     groups = []
     for start, stop in zip(starts, [*starts[1:], len(times_s)], strict=True):

@@ -7,16 +7,17 @@ Only what is needed is decoded, and only what is wanted is converted. The displa
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import av
+import numpy as np
 
 from align.audience import Audience, Nobody
 from align.container import TimedPacket, Track
 from align.film import Film
-from align.limits import Deadline, ReadLimits, refuse_many_pixels
-from align.sampling import Group, plan
+from align.limits import LEAST_OPENING_S, OPENING_S, Deadline, ReadLimits, refuse_many_pixels
+from align.sampling import Group, choose_nearest, choose_times, plan
 from align.upright import display_matrix, pixel_aspect, shown_size, turn_upright
 from utils.arrays import ImageArray
 from utils.errors import MediaTooLargeError
@@ -30,7 +31,16 @@ _SPARE_UNREFERENCED = 4
 # Two times this near are those of one frame
 _SAME_S = 1e-4
 
+# What is left to be decoded where an opening is asked about, in seconds
+_LEAST_REST_S = 0.5
+
+# How near an even frame stands for one of an opening, in steps of its frames
+_NEAR = 0.75
+
 _EXCESSIVE = "Record at a lower resolution."
+
+Ask = Callable[[tuple[Frame, ...]], bool]
+"""Says whether the frames so far, with the film so far, are enough of a clip."""
 
 
 def decode_frames(
@@ -38,11 +48,16 @@ def decode_frames(
     limits: ReadLimits,
     film: Film | None = None,
     audience: Audience | None = None,
+    *,
+    ask: Ask | None = None,
 ) -> tuple[Frame, ...]:
     """Decode at most `limits.max_frames` frames, evenly over the packets of a track.
 
     What cannot be decoded is left out. `film` is shown the frames in between, too, and
     `audience` those that are wanted, as soon as they are decoded.
+
+    Where the limits say that a clip has an opening, `ask` is asked whether what is decoded
+    of it is enough. The opening of a long clip has more frames, which do not stay otherwise.
 
     Raises:
         MediaTooLargeError: a frame has more than `limits.max_frame_px` pixels, or there
@@ -50,37 +65,75 @@ def decode_frames(
     """
     if track.stream is None or not track.packets:
         return ()
-    film = film or Film(0.0)
-    decoder = _Decoder(track, limits, film, audience or Nobody())
     times = [packet.time_s for packet in track.packets]
     keyframes = [packet.is_keyframe for packet in track.packets]
-    frames: list[Frame] = []
-    for group in plan(times, keyframes, limits.max_frames, limits.share, film_s=film.end_s):
-        frames += decoder.decode(group)
+    even = choose_times(times, keyframes, limits.max_frames)
+    film = film or Film(0.0)
+    more = _choose_more(times, keyframes, even) if limits.has_opening else []
+    decoder = _Decoder(track, limits, film, audience or Nobody(), ask=ask)
+    for group in plan(times, keyframes, sorted([*even, *more]), film_s=film.end_s):
+        decoder.decode(group)
         if decoder.is_late:
-            _refuse_slow(frames, limits)
+            _refuse_slow(decoder.frames, limits)
+        if decoder.is_late or decoder.has_enough:
             break
-    return tuple(frames)
+    frames = decoder.frames
+    if decoder.has_enough or not (more and frames):
+        return tuple(frames)
+    nearest = choose_nearest([frame.time_s for frame in frames], even)
+    return tuple(frames[index] for index in nearest)
+
+
+def _choose_more(
+    times_s: Sequence[float], keyframes: Sequence[bool], even: Sequence[float]
+) -> list[float]:
+    """Choose the times of frames that an opening needs beside the even ones.
+
+    There are none in clips of up to some 7 s.
+    """
+    count = len(even)
+    if not count or max(times_s) < LEAST_OPENING_S + _LEAST_REST_S:
+        return []
+    near_s = _NEAR * OPENING_S / count
+    dense = choose_times(times_s, keyframes, count, OPENING_S)
+    return [time_s for time_s in dense if np.abs(np.subtract(even, time_s)).min() > near_s]
 
 
 class _Decoder:
-    """The decoder of one picture track, and the time that it may take."""
+    """The decoder of one picture track, and the time that it may take.
 
-    def __init__(self, track: Track, limits: ReadLimits, film: Film, audience: Audience) -> None:
+    Attributes:
+        frames: those that were wanted, so far.
+        has_enough: no more of them are needed.
+    """
+
+    def __init__(
+        self,
+        track: Track,
+        limits: ReadLimits,
+        film: Film,
+        audience: Audience,
+        *,
+        ask: Ask | None,
+    ) -> None:
         self._track = track
         self._film = film
         self._audience = audience
+        self._ask = ask if limits.has_opening else None
         self._limits = limits
         self._codec = track.stream.codec_context
         prepare_codec(self._codec, limits)
         self._deadline = Deadline(limits.decode_s)
+        self.frames: list[Frame] = []
+        self.has_enough = False
+        self._end_s = min(OPENING_S, max(packet.time_s for packet in track.packets))
 
     @property
     def is_late(self) -> bool:
         """Whether the allowance of processor time is used up."""
         return self._deadline.is_over
 
-    def decode(self, group: Group) -> list[Frame]:
+    def decode(self, group: Group) -> None:
         """Decode the wanted frames of a group."""
         stop = group.start + 1 if group.keyframe_only else group.stop
         packets = self._track.packets[group.start : stop]
@@ -88,41 +141,48 @@ class _Decoder:
         # what a full decoding gives. (Skipping all bidirectional frames would be faster
         # still, but H.264 may refer to them, and the pictures come out smeared.)
         if len(packets) >= _SPARE_UNREFERENCED * len(group.wanted_s):
+            before = len(self.frames)
             earlier = self._film.frames
-            frames = self._decode(packets, group.wanted_s, skip="NONREF")
+            self._decode(packets, group.wanted_s, skip="NONREF")
+            count = len(self.frames) - before
             times = [packet.time_s for packet in packets]
-            if len(frames) >= len(group.wanted_s) and self._film.is_dense(min(times), max(times)):
-                return frames
+            is_whole = count >= len(group.wanted_s)
+            if self.has_enough or (is_whole and self._film.is_dense(min(times), max(times))):
+                return
             # Too much was skipped for the film, or of an unusual stream
             self._film.rewind(earlier)
-            self._audience.forget(len(frames))
-        return self._decode(packets, group.wanted_s, skip="DEFAULT")
+            self._audience.forget(count)
+            del self.frames[before:]
+            self._ask = None
+        self._decode(packets, group.wanted_s, skip="DEFAULT")
 
     def _decode(
         self, packets: list[TimedPacket], wanted_s: tuple[float, ...], *, skip: str
-    ) -> list[Frame]:
+    ) -> None:
         self._codec.skip_frame = skip
         wanted = list(wanted_s)
-        frames = []
         spare = None
         for picture in self._pictures(packets):
             time_s = max(0.0, measure_shown_s(picture, self._track))
             self._film.show(picture, time_s)
             spare = (picture, time_s)
             if wanted and time_s >= wanted[0] - _SAME_S:
-                frames.append(self._show(picture, time_s))
+                self._show(picture, time_s)
                 wanted = [t for t in wanted if t > time_s + _SAME_S]
                 spare = None
-            if not wanted and time_s >= self._film.end_s:
+            if self.has_enough or (not wanted and time_s >= self._film.end_s):
                 break
         # The wanted frame itself is skipped or damaged: the last one before it stands in
-        if wanted and spare is not None:
-            frames.append(self._show(*spare))
+        if wanted and spare is not None and not self.has_enough:
+            self._show(*spare)
         self._codec.flush_buffers()
-        return frames
 
-    def _show(self, picture: av.VideoFrame, time_s: float) -> Frame:
-        return self._audience.see(to_frame(picture, time_s, self._limits))
+    def _show(self, picture: av.VideoFrame, time_s: float) -> None:
+        self.frames.append(self._audience.see(to_frame(picture, time_s, self._limits)))
+        rest_s = self._end_s - time_s
+        if self._ask is not None and time_s >= LEAST_OPENING_S and rest_s >= _LEAST_REST_S:
+            is_filmed = self._film.is_dense(0.0, time_s)
+            self.has_enough = is_filmed and self._ask(tuple(self.frames))
 
     def _pictures(self, packets: list[TimedPacket]) -> Iterator[av.VideoFrame]:
         """Yield the decoded frames in the order of showing, without damaged ones."""

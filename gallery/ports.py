@@ -11,6 +11,7 @@ from typing import Protocol
 
 from scoring.calibration import Calibration
 from utils.arrays import Float32Array, ImageArray
+from utils.demand import Demand
 from utils.media import Capture, Waveform
 from utils.modality import Embedding
 
@@ -18,8 +19,10 @@ from utils.modality import Embedding
 class Aligner(Protocol):
     """Turns a media file into aligned faces and speech."""
 
-    def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
-        """Read the file at `path`.
+    def analyse(
+        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+    ) -> Capture:
+        """Read the file at `path`, or its opening where that is what `demand` asks for.
 
         `filename` is the name that its sender gave it. Raises MediaError.
         """

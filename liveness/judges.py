@@ -33,6 +33,11 @@ class Judges:
             judge: load(model_dir) for judge, load in _LOADERS.items() if judge in self._on
         }
 
+    @property
+    def on(self) -> frozenset[Judge]:
+        """The checks that are on."""
+        return self._on
+
     def examine(self, capture: Capture, challenge: Challenge | None = None) -> Liveness | None:
         """Ask every check that is on. None: all are off.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,6 +22,7 @@ from gallery.vectors import check
 from liveness.challenge import Challenge
 from liveness.judgement import Liveness
 from liveness.judges import Judges
+from liveness.opening import Opening
 from recognition import agreement
 from recognition.agreement import Sample
 from recognition.matching import Side
@@ -212,35 +213,48 @@ class Analyser:
         )
 
     def analyse(
-        self, path: Path, filename: str | None = None, *, challenge: Challenge | None = None
+        self,
+        path: Path,
+        filename: str | None = None,
+        *,
+        challenge: Challenge | None = None,
+        whole: bool = True,
     ) -> Probe:
         """Align the clip at `path` and embed its face and voice.
 
-        `challenge` are the digits that it was asked to say. Raises MediaError, BusyError,
+        `challenge` are the digits that it was asked to say. Without one, and unless the
+        `whole` clip is asked for, its opening may be enough. Raises MediaError, BusyError,
         and NoBiometricError when there is neither a usable face nor usable speech.
         """
         started = time.perf_counter()
         with self._slot():
             timings = {"wait": (time.perf_counter() - started) * 1000}
+            if not whole and challenge is None:
+                is_fast = self._settings.capture.accuracy == "fast"
+                opening = Opening(self._judges, is_fast=is_fast)
+                capture = self._aligner.analyse(path, filename=filename, demand=opening)
+                probe = self._embed(capture, timings, started, opening.judge)
+                if not (opening.is_enough and probe.odd_faces_s):
+                    return probe
             capture = self._aligner.analyse(path, filename=filename)
-            times = timings | capture.timings_ms
-            return self._embed(capture, times, started, challenge=challenge)
+            judge = partial(self._judges.examine, challenge=challenge)
+            return self._embed(capture, timings, started, judge)
 
     def embed(self, capture: Capture) -> Probe:
         """Embed what was captured elsewhere. Raises NoBiometricError, BusyError."""
         started = time.perf_counter()
         with self._slot():
             timings = {"wait": (time.perf_counter() - started) * 1000}
-            return self._embed(capture, timings, started)
+            return self._embed(capture, timings, started, self._judges.examine)
 
     def _embed(
         self,
         capture: Capture,
         timings: dict[str, float],
         started: float,
-        *,
-        challenge: Challenge | None = None,
+        judge: Callable[[Capture], Liveness | None],
     ) -> Probe:
+        timings = timings | capture.timings_ms
         with beside(partial(self._embed_speech, capture)) as hearing:
             seen = self._embed_faces(capture.face_analysis, timings)
             heard, times = hearing.result()
@@ -253,7 +267,7 @@ class Analyser:
         with timed(timings, "fusion"):
             vectors = self.with_fused({m: e.vector for m, e in embeddings.items()})
         with timed(timings, "liveness"):
-            liveness = self._judges.examine(capture, challenge)
+            liveness = judge(capture)
         return Probe(
             capture=capture,
             embeddings=embeddings,

@@ -108,8 +108,10 @@ class Recognizer:
             settings=settings,
         )
 
-    def observe(self, clip: Clip, modality: Modality | None = None) -> Probe:
+    def observe(self, clip: Clip, modality: Modality | None = None, *, whole: bool = True) -> Probe:
         """Align and embed a clip, for several questions about it.
+
+        Unless the `whole` of it is asked for, the opening may be enough.
 
         Raises MediaError, BusyError, and NoBiometricError for a clip without what is
         needed: `modality`, or else a face or speech. With a challenge, it raises what
@@ -120,7 +122,9 @@ class Recognizer:
         elif isinstance(clip, Capture):
             probe = self._analyser.embed(clip)
         else:
-            probe = self._analyser.analyse(clip.path, clip.filename, challenge=clip.challenge)
+            probe = self._analyser.analyse(
+                clip.path, clip.filename, challenge=clip.challenge, whole=whole
+            )
         return probe if modality is None else probe.only(modality)
 
     def identify(self, request: IdentificationRequest) -> Identification:
@@ -131,7 +135,8 @@ class Recognizer:
         """
         if request.group is not None:
             self.store.get_group(request.group)  # before the clip is read
-        whole = self.observe(request.clip)
+        keeps_strangers = bool(self.store.stranger_days)
+        whole = self.observe(request.clip, whole=request.all_faces or keeps_strangers)
         probe = whole if request.modality is None else whole.only(request.modality)
         with timed(probe.timings_ms, "search"):
             if request.modality is None:
@@ -213,11 +218,11 @@ class Recognizer:
         if isinstance(request.reference, str):
             # Whether the person exists is asked before the clip is read.
             templates = self.store.list_templates(request.reference)
-            probe = self.observe(request.clip)
+            probe = self.observe(request.clip, whole=False)
             answer = self._verifier.verify_person(probe, request.reference, templates)
             self._journal.note_verification(answer, request.reference)
             return answer
-        probe = self.observe(request.clip)
+        probe = self.observe(request.clip, whole=False)
         answer = self._verifier.verify_clips(probe, self._observe_reference(request.reference))
         self._journal.note_verification(answer, None)
         return answer
@@ -243,7 +248,7 @@ class Recognizer:
 
     def _observe_reference(self, clip: Clip) -> Probe:
         try:
-            return self.observe(clip)
+            return self.observe(clip, whole=False)
         except NoBiometricError as error:
             raise NoBiometricError(
                 f"The reference: {error.message}", error.hint, error.details

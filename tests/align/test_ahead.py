@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from align.ahead import Ahead, Heard
 from align.aligner import Aligner
+from align.audience import Nobody
 from align.confinement import Confinement
 from align.decode import ReadLimits, read_clip, read_timed
 from align.decoders import Decoders
@@ -18,7 +20,7 @@ from align.speech import analyse_speech
 from tests.support import media
 from utils.config import CaptureSettings
 from utils.errors import MediaUnreadableError
-from utils.media import Frame, Waveform
+from utils.media import Capture, Clip, Frame, Waveform
 
 SETTINGS = CaptureSettings(max_frames=4)
 BOUNDS = Confinement(memory_mb=512, processor_s=20, stall_s=20)
@@ -27,10 +29,12 @@ BOUNDS = Confinement(memory_mb=512, processor_s=20, stall_s=20)
 SPARSE = {"preset": "ultrafast", "bf": "3", "b_strategy": "0", "x264-params": "b-pyramid=0"}
 
 
-class Witness:
+class Witness(Nobody):
     """An audience that notes what it is shown, copied."""
 
-    def __init__(self) -> None:
+    def __init__(self, enough_s: float = math.inf) -> None:
+        self.enough_s = enough_s
+        self.asked: list[Clip] = []
         self.sounds: tuple[Waveform, ...] = ()
         self.frames: list[Frame] = []
         self.forgotten = 0
@@ -49,6 +53,15 @@ class Witness:
         """Forget the last frames."""
         self.forgotten += count
         del self.frames[-count:]
+
+    def is_enough(self, clip: Clip) -> bool:
+        """Note when it was asked, and want no more than was asked for."""
+        self.asked.append(clip)
+        return clip.frames[-1].time_s >= self.enough_s
+
+
+def want_more(_clip: Clip, _ahead: Ahead) -> Capture | None:
+    """Find no opening enough."""
 
 
 class Failing(Witness):
@@ -116,6 +129,38 @@ def test_frames_that_are_decoded_anew_are_forgotten(decoders: Decoders, sparse: 
     check_same(there, sparse)
 
 
+@pytest.mark.parametrize("seconds", [5.0, 12.0])
+def test_decoding_stops_where_it_is_told_to(
+    decoders: Decoders, folder: Path, seconds: float
+) -> None:
+    path = media.write_clip(folder / f"{seconds}.mp4", person=1, seconds=seconds, fps=10)
+    here = Witness(enough_s=3.5)
+    there = Witness(enough_s=3.5)
+    read, _ = read_timed(path, ReadLimits.from_settings(SETTINGS, 8.0), audience=here)
+    with decoders.read(path, None, audience=there) as (clip, _):
+        for ours, theirs in zip(read.frames + read.film, clip.frames + clip.film, strict=True):
+            np.testing.assert_array_equal(ours.image, theirs.image)
+        assert [frame.time_s for frame in clip.frames] == [frame.time_s for frame in there.frames]
+        assert len(clip.frames) >= 3
+        assert 3.5 <= clip.frames[-1].time_s < 5
+        assert clip.film[-1].time_s == pytest.approx(clip.frames[-1].time_s, abs=0.1)
+        assert clip.duration_s == pytest.approx(seconds, abs=0.1)
+    assert len(here.asked) == len(there.asked) > 0
+
+
+def test_frames_of_an_opening_that_is_not_enough_do_not_stay(
+    decoders: Decoders, folder: Path
+) -> None:
+    path = media.write_clip(folder / "on.mp4", person=1, seconds=12.0, fps=10)
+    witness = Witness()
+    whole = read_clip(path, ReadLimits.from_settings(SETTINGS, 8.0).of_whole_clip)
+    with decoders.read(path, None, audience=witness) as (clip, _):
+        assert witness.asked
+        assert len(witness.frames) > len(clip.frames)
+        for ours, theirs in zip(whole.frames + whole.film, clip.frames + clip.film, strict=True):
+            np.testing.assert_array_equal(ours.image, theirs.image)
+
+
 @pytest.mark.parametrize("name", ["clip", "sparse"])
 def test_faces_are_those_of_a_look_at_the_whole_clip(
     name: str, decoders: Decoders, request: pytest.FixtureRequest
@@ -136,10 +181,10 @@ def test_the_first_look_is_used_where_it_saw_what_counts(
     path = request.getfixturevalue(name)
     nothing = analyse_speech(None, 1.0), 0, 0.0
     with (
-        Ahead(FaceDetector(), lambda _: nothing, SETTINGS.max_frames) as ahead,
+        Ahead(FaceDetector(), lambda _: nothing, SETTINGS.max_frames, want_more) as ahead,
         decoders.read(path, None, audience=ahead) as (read, _),
     ):
-        assert (ahead.look_at(read.frames) is not None) is is_used
+        assert (ahead.find(read.frames) is not None) is is_used
 
 
 def test_an_audience_that_fails_costs_the_process_and_no_other_clip(
@@ -170,13 +215,13 @@ def test_a_death_after_the_first_frame_is_a_refusal(decoders: Decoders, tmp_path
 def test_no_more_is_looked_at_than_a_clip_may_have() -> None:
     """A decoder that is not what it was may tell of frames without end."""
     frames = [Frame(media.scene(1, (320, 240), 120), float(second)) for second in range(4)]
-    with Ahead(FaceDetector(), lambda _: pytest.fail("nothing is heard"), 2) as ahead:
+    with Ahead(FaceDetector(), lambda _: pytest.fail("nothing is heard"), 2, want_more) as ahead:
         for frame in frames:
             ahead.see(frame)
-        look = ahead.look_at(frames[:2])
-        assert look is not None
-        assert [len(faces) for faces in look.finish()] == [1, 1]
-        assert ahead.look_at(frames) is None
+        found = ahead.find(frames[:2])
+        assert found is not None
+        assert [len(faces) for faces in found] == [1, 1]
+        assert ahead.find(frames) is None
 
 
 def test_one_sound_is_heard() -> None:
@@ -188,7 +233,7 @@ def test_one_sound_is_heard() -> None:
         return analyse_speech(None, 1.0), 0, 0.0
 
     sounds = [(Waveform(media.tone(0.1), 16_000),) for _ in range(3)]
-    with Ahead(FaceDetector(), hear, 2) as ahead:
+    with Ahead(FaceDetector(), hear, 2, want_more) as ahead:
         for sound in sounds:
             ahead.hear(sound)
     assert heard == sounds[:1]

@@ -18,7 +18,7 @@ from align.aligner import Aligner
 from tests.support import media
 from utils.config import ROOT, CaptureSettings
 from utils.errors import MediaTypeError
-from utils.media import Capture
+from utils.media import Capture, SpeechAnalysis
 
 pytestmark = pytest.mark.slow
 
@@ -60,20 +60,71 @@ def test_someone_talking(aligner: Aligner, folder: Path) -> None:
     assert set(capture.timings_ms) == {"decode", "sound", "detect", "align", "speech"}
 
 
-def test_fast_looks_at_the_second_half_only_where_the_first_is_not_plain(folder: Path) -> None:
-    fast = Aligner(CaptureSettings(max_frames=6, accuracy="fast"))
-    plain = fast.analyse(media.write_clip(folder / "plain.mp4", person=1, seconds=2.0))
-    assert [face.time_s < 1 for face in plain.face_analysis.faces] == [True] * 3
-    assert plain.duration_s == pytest.approx(2.0, abs=0.1)
-    assert plain.speech_analysis.quality.speech_s > 1, "all of the sound is heard"
-    face = media.talking_frames(1, 1.0, 12)
-    video = media.write_video(
-        folder / "late.mp4", [*(np.zeros_like(f) for f in face), *face], None, 12
-    )
-    late = fast.analyse(video)
-    assert late.face_analysis.frames_read == 6
-    assert late.face_analysis.faces
-    assert all(face.time_s > 0.9 for face in late.face_analysis.faces)
+class Demanding:
+    """Asks for nothing but a moment to be reached, and notes what it is shown."""
+
+    def __init__(self, from_s: float = 0.0, *, is_met: bool = True) -> None:
+        self.from_s = from_s
+        self.asked_s: list[float] = []
+        self.shown: list[Capture] = []
+        self.is_content = is_met
+
+    def allows(self, speech: SpeechAnalysis, until_s: float) -> bool:
+        """Whether the moment is reached."""
+        assert speech.segments
+        self.asked_s.append(until_s)
+        return until_s >= self.from_s
+
+    def is_met(self, capture: Capture) -> bool:
+        """Note the capture."""
+        self.shown.append(capture)
+        return self.is_content
+
+
+@pytest.fixture(scope="module")
+def long_clip(folder: Path) -> Path:
+    return media.write_clip(folder / "long.mp4", person=1, seconds=6.0, fps=10)
+
+
+def test_an_opening_that_is_enough_is_all_that_is_seen(aligner: Aligner, long_clip: Path) -> None:
+    demand = Demanding(from_s=3.4)
+    capture = aligner.analyse(long_clip, demand=demand)
+    (until_s,) = [asked_s for asked_s in demand.asked_s if asked_s >= 3.4]
+    times = [face.time_s for face in capture.face_analysis.faces]
+    assert len(times) == capture.face_analysis.frames_read >= 4
+    assert until_s < 4.6
+    assert max(times) == pytest.approx(until_s, abs=0.05)
+    assert capture.duration_s == pytest.approx(6.0, abs=0.1)
+    assert capture.speech_analysis.quality.duration_s == pytest.approx(6.0, abs=0.1)
+    assert capture.timings_ms.keys() >= {"decode", "sound", "detect", "align", "speech"}
+
+
+def test_a_clip_whose_opening_is_not_enough_is_read_as_any_other(
+    aligner: Aligner, long_clip: Path
+) -> None:
+    demand = Demanding(is_met=False)
+    there = aligner.analyse(long_clip, demand=demand).face_analysis
+    here = aligner.analyse(long_clip).face_analysis
+    assert demand.shown
+    for ours, theirs in zip(here.faces, there.faces, strict=True):
+        np.testing.assert_array_equal(ours.image, theirs.image)
+
+
+def test_an_opening_without_one_plain_person_is_not_enough(aligner: Aligner, folder: Path) -> None:
+    demand = Demanding()
+    frames = media.talking_frames(1, 4.0, 6, (640, 360), face_px=200, others=((2, (0.8, 0.5)),))
+    two = media.write_video(folder / "two.mp4", frames, media.speech(1, 4.0), 6)
+    assert aligner.analyse(two, demand=demand).face_analysis.people_in_view == 2
+    assert demand.asked_s
+    assert not demand.shown
+
+
+def test_thorough_asks_for_all_of_a_clip(long_clip: Path) -> None:
+    demand = Demanding()
+    thorough = Aligner(CaptureSettings(max_frames=6, accuracy="thorough"))
+    faces = thorough.analyse(long_clip, demand=demand).face_analysis.faces
+    assert max(face.time_s for face in faces) > 5
+    assert not demand.asked_s
 
 
 def test_a_phone_held_upright(aligner: Aligner, folder: Path) -> None:

@@ -20,6 +20,7 @@ from tests.support.page_texts import read_texts
 from tests.support.talking import TalkingAligner
 from tests.support.waiting import until
 from utils.config import Settings
+from utils.demand import Demand
 from utils.media import Capture
 from web.factory import create_app
 
@@ -40,7 +41,9 @@ FIGURE = re.compile(r"\d[.,]\d|%")
 class AnnAligner(TalkingAligner):
     """Sees and hears Ann, whatever the browser records."""
 
-    def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
+    def analyse(
+        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+    ) -> Capture:
         """Read a clip of Ann in its place."""
         path.write_bytes(clip(face="ann", voice="ann"))
         return super().analyse(path)

@@ -37,6 +37,7 @@ from tests.support.gallery_parts import (
 from tests.support.next_models import NEXT
 from tests.support.remains import present_in
 from tests.support.templates import face, kept_media
+from utils.demand import Demand
 from utils.media import Capture, Waveform
 from utils.modality import Embedding, Modality
 
@@ -60,7 +61,9 @@ class DistinctAligner(ClipAligner):
     Those of the stand-in are black and silent but for the numbers in them.
     """
 
-    def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
+    def analyse(
+        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+    ) -> Capture:
         """As align.aligner.Aligner.analyse."""
         capture = super().analyse(path, filename=filename)
         noise = np.random.default_rng(list(path.read_bytes()))

@@ -17,6 +17,7 @@ from recognition.recognizer import Recognizer
 from recognition.requests import ClipFile, EnrolmentRequest
 from tests.support.asking import enroll, first_sight, identify
 from tests.support.gallery_parts import ClipAligner, make_recognizer, write_clip
+from utils.demand import Demand
 from utils.errors import (
     MixedPeopleError,
     PoorQualityError,
@@ -42,7 +43,9 @@ class DuetAligner(ClipAligner):
 
     show = "one"
 
-    def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
+    def analyse(
+        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+    ) -> Capture:
         """Read a clip, and add what `show` says."""
         capture = super().analyse(path, filename=filename)
         faces = capture.face_analysis

@@ -22,6 +22,7 @@ from tests.support.gallery_parts import (
 )
 from tests.support.waiting import LIMIT_S, until
 from utils.arrays import Float32Array, ImageArray
+from utils.demand import Demand
 from utils.errors import (
     BusyError,
     DuplicatePersonError,
@@ -78,7 +79,9 @@ class SlowAligner(ClipAligner):
         self.go = threading.Event()
         self._lock = threading.Lock()
 
-    def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
+    def analyse(
+        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+    ) -> Capture:
         with self._lock:
             self.now += 1
             self.most = max(self.most, self.now)

@@ -41,6 +41,7 @@ from utils.arrays import (
     unit,
 )
 from utils.config import Settings
+from utils.demand import Demand
 from utils.errors import MediaTypeError
 from utils.media import (
     AlignedFace,
@@ -153,7 +154,9 @@ class ClipAligner:
     first samples. A file that is no clip is refused as the real aligner refuses it.
     """
 
-    def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
+    def analyse(
+        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+    ) -> Capture:
         """Read a clip."""
         data = path.read_bytes()
         content = _parse_clip(data)

@@ -10,6 +10,7 @@ import numpy as np
 from align.mouth import MOUTH
 from tests.support.gallery_parts import ClipAligner
 from utils.arrays import FACE_SIZE_PX, ImageArray
+from utils.demand import Demand
 from utils.media import AlignedFace, Capture
 
 FRAMES = 8
@@ -20,7 +21,9 @@ class TalkingAligner(ClipAligner):
 
     mouth = "moves"
 
-    def analyse(self, path: Path, *, filename: str | None = None) -> Capture:
+    def analyse(
+        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+    ) -> Capture:
         """Read a clip, and show its face as often as a camera would."""
         capture = super().analyse(path, filename=filename)
         analysis = capture.face_analysis

@@ -82,9 +82,11 @@ def identify_on_sight(recognizer: Recognizer, request: FirstSightRequest) -> Fir
     raise, except DuplicatePersonError and ClipRefusedError.
     """
     validate_person_id(request.person_id)
-    probe = recognizer.observe(request.clip)
+    person = recognizer.store.find_person(request.person_id)
+    is_stored = request.re_register or not _has_templates(person)
+    probe = recognizer.observe(request.clip, whole=is_stored)
     registration = _Registration()
-    if request.re_register or not _has_templates(recognizer.store.find_person(request.person_id)):
+    if is_stored:
         registration = _register(recognizer, request, probe)
     identification = recognizer.identify(
         IdentificationRequest(

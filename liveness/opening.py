@@ -1,0 +1,78 @@
+"""Whether the opening of a clip is enough for the checks that are on.
+
+A check that passes by a margin there would hardly fail by the rest of the clip. What is in
+doubt is looked at to the end. So there are two chances to pass: the first one asks for more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from liveness import audio_visual_sync, mouth_motion
+from liveness.judgement import Judge, Judgement, Liveness, LivenessOutcome
+from liveness.judges import Judges
+from utils.liveness_settings import FILM_S
+from utils.media import Capture, SpeechAnalysis, SpeechSegment
+
+SURE = {
+    Judge.MOUTH_MOTION: 2 * mouth_motion.THRESHOLD,
+    Judge.AUDIO_VISUAL_SYNC: 0.35,
+    Judge.SCREEN_OR_PRINT: 0.9,
+}
+"""Score from which a check needs no more of a clip."""
+
+SURE_FAST = SURE | {Judge.MOUTH_MOTION: mouth_motion.THRESHOLD, Judge.AUDIO_VISUAL_SYNC: 0.3}
+"""The same where speed counts for more. Of dubs, 0.5 % more pass (docs/liveness.md)."""
+
+# Speech that a film must hold beyond what the check asks for: its frames are 0.1 s apart
+_SLACK_S = 0.1
+
+
+class Opening:
+    """The demand on one clip: see `utils.demand.Demand`.
+
+    Attributes:
+        is_enough: whether the opening was enough.
+    """
+
+    def __init__(self, judges: Judges, *, is_fast: bool) -> None:
+        self._judges = judges
+        self._sure = SURE_FAST if is_fast else SURE
+        self._liveness: Liveness | None = None
+        self.is_enough = False
+
+    def allows(self, speech: SpeechAnalysis, until_s: float) -> bool:
+        """Whether so much is said until then as `audio_visual_sync` needs, or as is at all."""
+        if Judge.AUDIO_VISUAL_SYNC not in self._judges.on or not _has_enough(speech.segments):
+            return True
+        return _count_speech_s(speech.segments, until_s - _SLACK_S) >= _LEAST_S
+
+    def is_met(self, capture: Capture) -> bool:
+        """Whether each check passes by its margin, or could not judge the whole clip either."""
+        self._liveness = self._judges.examine(capture)
+        judgements = self._liveness.judgements if self._liveness else {}
+        self.is_enough = all(self._is_sure(j, one, capture) for j, one in judgements.items())
+        return self.is_enough
+
+    def judge(self, capture: Capture) -> Liveness | None:
+        """Say what the checks say of the capture that was made in the end."""
+        return self._liveness if self.is_enough else self._judges.examine(capture)
+
+    def _is_sure(self, judge: Judge, judgement: Judgement, capture: Capture) -> bool:
+        if judgement.outcome == LivenessOutcome.PASSED:
+            return (judgement.score or 0.0) >= self._sure[judge]
+        is_silent = judgement.code == "too_little_speech"
+        segments = capture.speech_analysis.segments
+        return is_silent and not (judge == Judge.AUDIO_VISUAL_SYNC and _has_enough(segments))
+
+
+_LEAST_S = audio_visual_sync.LEAST_SPEECH_S + _SLACK_S
+
+
+def _has_enough(segments: Sequence[SpeechSegment]) -> bool:
+    """Whether the whole film may hold enough speech for `audio_visual_sync`."""
+    return _count_speech_s(segments, FILM_S) >= audio_visual_sync.LEAST_SPEECH_S - _SLACK_S
+
+
+def _count_speech_s(segments: Iterable[SpeechSegment], until_s: float) -> float:
+    return sum(max(0.0, min(one.end_s, until_s) - one.start_s) for one in segments)
