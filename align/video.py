@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from align.audience import Audience, Nobody
-from align.container import TimedPacket, Track
+from align.container import TimedPacket, Track, scale_ticks
 from align.film import Film
 from align.limits import LEAST_OPENING_S, OPENING_S, Deadline, ReadLimits, refuse_many_pixels
 from align.sampling import Group, choose_nearest, choose_times, plan
@@ -221,7 +221,7 @@ def measure_shown_s(frame: av.VideoFrame, track: Track) -> float:
     """Return when a frame is shown, in seconds from the first packet of its track."""
     stamp = frame.pts if frame.pts is not None else frame.dts
     # The frame's own time base is unset while draining
-    seconds = 0.0 if stamp is None else float(stamp * track.stream.time_base)
+    seconds = 0.0 if stamp is None else scale_ticks(stamp, track.stream.time_base)
     return seconds - (track.first_s or 0.0)
 
 

@@ -3,12 +3,13 @@
 The warp is a similarity transform: rotation, uniform scale and translation. Its
 least-squares estimate is that of S. Umeyama, "Least-squares estimation of
 transformation parameters between two point patterns", IEEE TPAMI 13(4), 1991,
-https://doi.org/10.1109/34.88573, equations (38) to (43). Points are (x, y) in pixels, y
+https://doi.org/10.1109/34.88573, written out for the plane. Points are (x, y) in pixels, y
 downwards.
 """
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import cv2
@@ -54,16 +55,17 @@ def umeyama(source_xy: Float32Array, target_xy: Float32Array) -> Float32Array:
     target_mean = target.mean(0)
     a = source - source_mean
     b = target - target_mean
-    variance = (a**2).sum() / len(a)
-    spread = np.sqrt(variance)
+    squares = (a * a).sum()
+    spread = math.sqrt(squares / len(a))
     if spread < _LEAST_SPREAD_PX:
         raise ValueError(f"The points must not coincide. Received: spread={spread:.3f} px.")
-    u, singular, vt = np.linalg.svd(b.T @ a / len(a))
-    signs = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt)) or 1.0])
-    rotation = (u * signs) @ vt
-    scale = (singular * signs).sum() / variance
-    shift = target_mean - scale * rotation @ source_mean
-    return np.hstack([scale * rotation, shift[:, None]]).astype(np.float32)
+    # In the plane, rotation times scale is [[c, -s], [s, c]]: two linear unknowns
+    c = (a * b).sum() / squares
+    s = (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / squares
+    x, y = source_mean
+    shift_x, shift_y = target_mean
+    rows = [[c, -s, shift_x - c * x + s * y], [s, c, shift_y - s * x - c * y]]
+    return np.array(rows, np.float32)
 
 
 def is_plausible(landmarks_xy: Float32Array) -> bool:

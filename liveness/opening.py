@@ -24,7 +24,7 @@ SURE = {
 SURE_FAST = SURE | {Judge.MOUTH_MOTION: mouth_motion.THRESHOLD, Judge.AUDIO_VISUAL_SYNC: 0.3}
 """The same where speed counts for more. Of dubs, 0.5 % more pass (docs/liveness.md)."""
 
-# Speech that a film must hold beyond what the check asks for: its frames are 0.1 s apart
+# The last frame of a film may come so much before the moment that is asked about
 _SLACK_S = 0.1
 
 
@@ -45,7 +45,9 @@ class Opening:
         """Whether so much is said until then as `audio_visual_sync` needs, or as is at all."""
         if Judge.AUDIO_VISUAL_SYNC not in self._judges.on or not _has_enough(speech.segments):
             return True
-        return _count_speech_s(speech.segments, until_s - _SLACK_S) >= _LEAST_S
+        return (
+            _count_speech_s(speech.segments, until_s - _SLACK_S) >= audio_visual_sync.LEAST_SPEECH_S
+        )
 
     def is_met(self, capture: Capture) -> bool:
         """Whether each check passes by its margin, or could not judge the whole clip either."""
@@ -61,12 +63,11 @@ class Opening:
     def _is_sure(self, judge: Judge, judgement: Judgement, capture: Capture) -> bool:
         if judgement.outcome == LivenessOutcome.PASSED:
             return (judgement.score or 0.0) >= self._sure[judge]
-        is_silent = judgement.code == "too_little_speech"
-        segments = capture.speech_analysis.segments
-        return is_silent and not (judge == Judge.AUDIO_VISUAL_SYNC and _has_enough(segments))
-
-
-_LEAST_S = audio_visual_sync.LEAST_SPEECH_S + _SLACK_S
+        if judgement.outcome == LivenessOutcome.FAILED:
+            return False
+        if judge == Judge.AUDIO_VISUAL_SYNC:
+            return not _has_enough(capture.speech_analysis.segments)
+        return judgement.code == "too_little_speech"
 
 
 def _has_enough(segments: Sequence[SpeechSegment]) -> bool:

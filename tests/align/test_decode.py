@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,6 +14,7 @@ import numpy as np
 import pillow_heif
 import pytest
 
+from align.container import scale_ticks
 from align.decode import ReadLimits, read_clip, read_timed
 from align.sniff import sniff
 from tests.support import media
@@ -239,3 +241,9 @@ def test_opencv_agrees_on_colours(tmp_path: Path) -> None:
     bgr = capture.read()[1]
     capture.release()
     assert np.abs(read_clip(path, LIMITS).frames[0].image.astype(int) - bgr[..., ::-1]).mean() < 4
+
+
+def test_ticks_are_seconds_to_the_last_bit() -> None:
+    bases = [Fraction(1, 90_000), Fraction(1001, 30_000), Fraction(1, 15_360)]
+    for ticks in (-7, 0, 1, 12_345_678_901):
+        assert [scale_ticks(ticks, base) for base in bases] == [float(ticks * b) for b in bases]
