@@ -39,6 +39,7 @@ class Ahead(ExitStack):
     Attributes:
         look_ms: milliseconds that the looks took, and those of the opening that is enough.
         opening: what was made of the opening. None where it is not enough.
+        is_examined: whether the opening was examined, which takes time, and is done once.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Ahead(ExitStack):
         self._seen_s: list[float] = []
         self.look_ms = 0.0
         self.opening: Capture | None = None
+        self.is_examined = False
 
     def hear(self, waveforms: tuple[Waveform, ...]) -> None:
         """Begin to hear, unless something is heard already."""

@@ -132,8 +132,9 @@ class Aligner:
         speech, heard, _ = ahead.result()
         start_s = next(iter(clip.sound_starts_s[heard:]), 0.0)
         until_s = max((frame.time_s for frame in clip.frames), default=0.0)
-        if demand is None or not demand.allows(speech, until_s - start_s):
+        if ahead.is_examined or not demand or not demand.allows(speech, until_s - start_s):
             return None
+        ahead.is_examined = True
         timings: dict[str, float] = {}
         capture = self._see(clip, ahead, timings)
         if not _is_plain(capture.face_analysis):

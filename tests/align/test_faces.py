@@ -359,7 +359,7 @@ def test_a_doubtful_face_does_not_hide_a_turned_one(
     fooled = Fooled(detector, score, every)
     for _ in range(6):
         fooled.add(turned)
-    found_in = find_faces(detector, frames_of(*[turned] * 6), fooled)
+    found_in = find_faces(detector, frames_of(*[turned] * 6), fooled.finish())
     faces = [faces for faces in found_in if faces]
     assert len(faces) == 4
     for (found,) in faces:

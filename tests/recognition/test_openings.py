@@ -15,6 +15,7 @@ from recognition.requests import ClipFile, IdentificationRequest
 from tests.support.asking import enroll, first_sight, identify, verify_clips, verify_person
 from tests.support.gallery_parts import ClipAligner, make_recognizer
 from utils.demand import Demand
+from utils.liveness_settings import PASSIVE
 from utils.media import Capture
 
 Clip = Callable[..., Path]
@@ -49,7 +50,7 @@ def aligner() -> NotingAligner:
 
 def make(folder: Path, aligner: NotingAligner, **settings: Any) -> Recognizer:
     """Make a recognizer without checks for liveness."""
-    off = {"liveness_mouth_motion": "off", "liveness_audio_visual_sync": "off"}
+    off: dict[str, Any] = {f"liveness_{check}": "off" for check in PASSIVE}
     return make_recognizer(folder, aligner=aligner, **off, **settings)
 
 
