@@ -6,6 +6,9 @@ written as JSON, as the service does: the median of so many rounds.
 
 A tenth of the people are in a group, a watch list. Its members are listed, and a face and
 a voice are searched among them: when the group is first asked about, and afterwards.
+
+As many people again are previewed from a table, with two pictures each. Nothing of them is
+enrolled. At last the gallery is checked, as `cli.py check` does.
 """
 
 from __future__ import annotations
@@ -33,12 +36,17 @@ from gallery.records.people_list import PeopleQuery
 from gallery.results import SUSPECTS, Kind, Order
 from gallery.search.groups import GroupSearch
 from gallery.store import Store, open_store
+from gallery.upkeep.checking import check_gallery
+from jobs.enrolment_plan import ListedFile, Plan, Rules, plan_enrolment
+from jobs.people_table import read_table
 from recognition import as_json
 from recognition.matching import Search, Side
 from utils.config import Settings
 from utils.modality import SINGLE, Modality
 
 GROUP = "watch"
+JPEG = b"\xff\xd8\xff\xe0" + bytes(60)
+MOST_BYTES = 64_000_000
 QUERIES: dict[str, PeopleQuery] = {
     "list, first page": {"limit": 20},
     "list, last page": {"limit": 20, "offset": 9980},
@@ -110,6 +118,24 @@ def measure_groups(store: Store, people: int, rounds: int) -> None:
     show("search of a group, again", [time_s(again) for _ in range(rounds)])
 
 
+def preview(store: Store, table: bytes, files: Sequence[ListedFile]) -> Plan:
+    """Plan an enrolment, as `POST /v1/enrolments/preview` does."""
+    return plan_enrolment(files, read_table(table), store.person_ids(), Rules(MOST_BYTES))
+
+
+def measure_preview(store: Store, people: int, rounds: int) -> None:
+    """Print the time of a preview of as many people as the gallery has."""
+    rows = [f"new-{n},Person {n},{n}/1.jpg,{n}/2.jpg" for n in range(people)]
+    table = "\n".join(["person_id,name,file,file2", *rows]).encode()
+    names = [f"{n // 2}/{n % 2 + 1}.jpg" for n in range(2 * people)]
+    files = [ListedFile(name, 100_000, JPEG) for name in names]
+    assert preview(store, table, files).files == len(files)
+    show(
+        "preview of a table",
+        [time_s(partial(preview, store, table, files)) for _ in range(rounds)],
+    )
+
+
 @click.command(help=__doc__)
 @click.option("--people", default=10_000, show_default=True, help="Size of the gallery.")
 @click.option("--rounds", default=5, show_default=True, help="Times that each is measured.")
@@ -135,6 +161,8 @@ def main(people: int, rounds: int) -> None:
         for what, query in QUERIES.items():
             show(what, [time_s(partial(read, store, query)) for _ in range(rounds)])
         measure_groups(store, people, rounds)
+        measure_preview(store, people, rounds)
+        show("check", [time_s(lambda: check_gallery(store, folder, {}))])
         store.close()
 
 
