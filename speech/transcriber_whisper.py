@@ -137,8 +137,7 @@ class WhisperTranscriber:
             beam_size=_DIGIT_BEAMS,
             num_hypotheses=_DIGIT_BEAMS,
             length_penalty=0.0,
-            # CTranslate2 writes no more than half of it, whatever the length of the prompt
-            max_length=max(2 * most, len(start) + most),
+            max_length=limit_length(len(start), most),
             suppress_tokens=[*self._all_but_digits, end] if count else self._all_but_digits,
             return_scores=True,
             sampling_temperature=0.0,
@@ -198,7 +197,7 @@ class WhisperTranscriber:
                 encoded,
                 [start + first],
                 beam_size=beams,
-                max_length=min(len(start) + budget, self._whisper.max_length),
+                max_length=min(limit_length(len(start), budget), self._whisper.max_length),
                 suppress_tokens=self._suppressed_of(language),
                 return_scores=True,
                 return_no_speech_prob=True,
@@ -254,6 +253,14 @@ class WhisperTranscriber:
         texts = self._whisper.hf_tokenizer.decode_batch([[i] for i in range(tokenizer.eot)])
         foreign = [i for i, text in enumerate(texts) if is_foreign(text, language)]
         return list(get_suppressed_tokens(tokenizer, [-1, *foreign]))
+
+
+def limit_length(prompt: int, budget: int) -> int:
+    """Length at which CTranslate2 writes `budget` tokens after a prompt of so many.
+
+    It writes no more than half of the length, however short the prompt is.
+    """
+    return max(2 * budget, prompt + budget)
 
 
 def go_on(generate: Callable[[list[int]], Any], seconds: float) -> Any:
