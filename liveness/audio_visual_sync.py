@@ -10,12 +10,13 @@ makes for the sound.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from liveness.judgement import Judgement, LivenessOutcome
 from liveness.sync_model import SyncModel
-from liveness.sync_signals import measure_mouths, measure_spectrum
+from liveness.sync_signals import measure_stretch
 from utils.arrays import BoolArray, Float64Array
 from utils.media import Capture, MouthFilm, SpeechSegment
 
@@ -24,9 +25,6 @@ LEAST_SPEECH_S = 3.0
 
 LEAST_RATE_HZ = 8.0
 """Mouths a second of speech. Sounds are too short for fewer."""
-
-MOST_MOUTHS = 60
-"""Mouths that are looked at: 6 s of speech."""
 
 # Time before and after speech that belongs to it: a mouth opens before it sounds
 _PADDING_S = 0.2
@@ -45,10 +43,7 @@ def judge(capture: Capture, model: SyncModel) -> Judgement:
     missing = _find_missing(film, segments)
     if film is None or missing:
         return _not_checked(model, *missing)
-    chosen = np.flatnonzero(_is_speech(film.times_s, segments))[:MOST_MOUTHS]
-    times_s = film.times_s[chosen]
-    mouths = measure_mouths(film.mouths[chosen], times_s)
-    score, lag_s = model.find_lag(mouths, measure_spectrum(film.sound), times_s)
+    score, lag_s = model.find_lag([measure_stretch(cut_speech(film, segments))])
     fits = score >= model.threshold
     return Judgement(
         outcome=LivenessOutcome.PASSED if fits else LivenessOutcome.FAILED,
@@ -61,13 +56,19 @@ def judge(capture: Capture, model: SyncModel) -> Judgement:
     )
 
 
+def cut_speech(film: MouthFilm, segments: Sequence[SpeechSegment]) -> MouthFilm:
+    """Keep the mouths that are looked at: those that speak."""
+    chosen = _is_speech(film.times_s, segments)
+    return replace(film, mouths=film.mouths[chosen], times_s=film.times_s[chosen])
+
+
 def _find_missing(
     film: MouthFilm | None, segments: Sequence[SpeechSegment]
 ) -> tuple[str, str] | tuple[()]:
     """Code and reason of what the clip lacks. Empty where it can be judged."""
     if film is None or len(film.times_s) < 2:
         return "too_few_faces", "No face is filmed while something is heard"
-    speech_s = _count_speech_s(film, segments)
+    speech_s = count_speech_s(film, segments)
     if speech_s < LEAST_SPEECH_S:
         needed = f"{speech_s:.1f} s, not {LEAST_SPEECH_S:g} s"
         return "too_little_speech", f"Less speech is filmed than the check needs: {needed}"
@@ -78,7 +79,7 @@ def _find_missing(
     return ()
 
 
-def _count_speech_s(film: MouthFilm, segments: Sequence[SpeechSegment]) -> float:
+def count_speech_s(film: MouthFilm, segments: Sequence[SpeechSegment]) -> float:
     """Seconds of speech from the first mouth to the last, and of sound that is there."""
     first_s = max(0.0, float(film.times_s[0]))
     last_s = min(film.sound.duration_s, float(film.times_s[-1]))

@@ -7,13 +7,14 @@ correlate most in people who talk. In a dub, they do not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from liveness.cards import read_card, read_name, read_threshold
-from liveness.sync_signals import Spectrum, measure_sound
+from liveness.sync_signals import Stretch
 from utils.arrays import Float64Array
 from utils.errors import ModelError
 
@@ -49,22 +50,18 @@ class SyncModel:
         other = _scale(sounds @ self.sound)
         return float((one * other).mean(axis=0) @ self.weights)
 
-    def find_lag(
-        self, mouths: Float64Array, spectrum: Spectrum, times_s: Float64Array
-    ) -> tuple[float, float]:
-        """Find the lag at which sound fits the mouth best.
-
-        Args:
-            mouths: (n, 280) signals of the mouth.
-            spectrum: of the sound.
-            times_s: (n,) when the mouths are seen.
+    def find_lag(self, stretches: Sequence[Stretch]) -> tuple[float, float]:
+        """Find the lag at which sound fits the mouth best, over all stretches together.
 
         Returns:
             The correlation in [-1, 1], and by how many seconds the sound comes late.
         """
+        mouths = np.concatenate([one.mouths for one in stretches])
         lags = [float(lag_s) for lag_s in LAGS_S]
-        sounds = (measure_sound(spectrum, times_s, lag_s) for lag_s in lags)
-        scores = [self.correlate(mouths, sound) for sound in sounds]
+        scores = [
+            self.correlate(mouths, np.concatenate([one.hear(lag_s) for one in stretches]))
+            for lag_s in lags
+        ]
         best = int(np.argmax(scores))
         return scores[best], lags[best]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from network.frontends.log_mel import FrontendSpec, log_mel
 from utils.arrays import Float32Array, Float64Array
-from utils.media import Waveform
+from utils.media import MouthFilm, Waveform
 
 BANDS = FrontendSpec(n_mels=12, window_ms=32.0, fmin_hz=80.0, fmax_hz=7000.0, floor_db=50.0)
 """Front end of the sound."""
@@ -42,6 +42,31 @@ class Spectrum:
     levels: Float32Array
     start_s: float
     step_s: float
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Signals of a stretch in which somebody talks.
+
+    Attributes:
+        mouths: (n, 280) signals of the mouth.
+        times_s: (n,) when it is seen.
+        spectrum: of the sound.
+    """
+
+    mouths: Float64Array
+    times_s: Float64Array
+    spectrum: Spectrum
+
+    def hear(self, lag_s: float = 0.0) -> Float64Array:
+        """Signals (n, 60) of the sound, looked at `lag_s` later than the mouth."""
+        return measure_sound(self.spectrum, self.times_s, lag_s)
+
+
+def measure_stretch(film: MouthFilm) -> Stretch:
+    """Measure all mouths of a film, at least two, and its sound."""
+    mouths = measure_mouths(film.mouths, film.times_s)
+    return Stretch(mouths, film.times_s, measure_spectrum(film.sound))
 
 
 def measure_mouths(mouths: Float32Array, times_s: Float64Array) -> Float64Array:

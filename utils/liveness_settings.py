@@ -13,7 +13,7 @@ PASSIVE = ("mouth_motion", "audio_visual_sync", "screen_or_print")
 """Checks that ask for nothing."""
 
 FILM_S = 8.0
-"""Seconds in which a mouth is filmed: 6 s of speech, and time to begin."""
+"""Seconds in which a mouth is filmed: the digits of a challenge, and time to begin."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from liveness.judgement import Judgement, LivenessOutcome
 from liveness.sync_model import WEIGHTS_FILE, SyncModel, load_model
 from tests.support.gallery_parts import ClipAligner, write_clip
 from train.liveness.sync import fit, publish
-from train.liveness.words import read_talk
+from train.liveness.words import Talk
 from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import ModelError
 from utils.media import Capture, MouthFilm, SpeechSegment, Waveform
@@ -55,9 +55,10 @@ def sound(seed: int, late_s: float) -> Float32Array:
 @pytest.fixture(scope="module")
 def model() -> SyncModel:
     """A model of twelve people, none of whom is judged."""
-    talks = (read_talk(f"person {seed}", film(seed)) for seed in range(100, 112))
+    speech = (SpeechSegment(0.0, DURATION_S),)
+    talks = [Talk(f"person {seed}", film(seed), speech) for seed in range(100, 112)]
     # Drawn mouths move with the sound more than real ones do
-    return fit([talk for talk in talks if talk], threshold=0.5)
+    return fit(talks, threshold=0.5)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from scipy.linalg import eigh
 from align.mouth_film import MOUTH_PX
 from liveness.cards import CARD_FILE
 from liveness.sync_model import WEIGHTS_FILE, SyncModel
-from train.liveness.words import Talk, join_mouths
+from train.liveness.words import Talk
 from utils.arrays import Float64Array
 from utils.file_hash import hash_file
 from utils.whole_file import whole_files
@@ -36,8 +36,8 @@ _TERMS = "Learned from research data: docs/liveness.md. Check its terms before c
 
 def fit(talks: Sequence[Talk], threshold: float = THRESHOLD) -> SyncModel:
     """Fit the model to people who talk."""
-    mouths = join_mouths(talks)
-    sounds = np.concatenate([talk.hear(talk) for talk in talks])
+    mouths = np.concatenate([talk.stretch.mouths for talk in talks])
+    sounds = np.concatenate([talk.stretch.hear() for talk in talks])
     mouth_scale = _even_out(mouths.std(axis=0))
     sound_scale = sounds.std(axis=0)
     seen = np.concatenate([mouths, _mirror(mouths)]) / mouth_scale

@@ -8,49 +8,73 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from align.aligner import Aligner
-from liveness.sync_signals import Spectrum, measure_mouths, measure_sound, measure_spectrum
-from utils.arrays import Float64Array
+from liveness.audio_visual_sync import count_speech_s, cut_speech
+from liveness.sync_signals import Stretch, measure_stretch
 from utils.errors import DatasetError
-from utils.media import MouthFilm
+from utils.media import Capture, MouthFilm, SpeechSegment, Waveform
 
 LEAST_MOUTHS = 8
 
 
 @dataclass(frozen=True)
 class Talk:
-    """Signals of a stretch in which somebody talks.
+    """A stretch in which somebody talks.
 
     Attributes:
         speaker: who talks.
-        mouths: (n, 280) signals of the mouth.
-        times_s: (n,) when it is seen.
-        spectrum: of the sound.
+        film: the mouth and the sound.
+        segments: the speech in the sound.
     """
 
     speaker: str
-    mouths: Float64Array
-    times_s: Float64Array
-    spectrum: Spectrum
+    film: MouthFilm
+    segments: tuple[SpeechSegment, ...]
 
-    def hear(self, other: Talk, late_s: float = 0.0) -> Float64Array:
-        """Signals (n, 60) of the sound of `other`, heard `late_s` later than it should be."""
-        return measure_sound(other.spectrum, self.times_s, -late_s)
+    @property
+    def speech_s(self) -> float:
+        """Seconds of speech, as the service counts them."""
+        return count_speech_s(self.film, self.segments)
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether there are mouths enough to be measured."""
+        return len(cut_speech(self.film, self.segments).times_s) >= 2
+
+    @cached_property
+    def stretch(self) -> Stretch:
+        """Signals of the frames that the service looks at."""
+        return measure_stretch(cut_speech(self.film, self.segments))
+
+    def dub(self, other: Talk) -> Talk:
+        """Put the sound of another talk under the film."""
+        film = replace(self.film, sound=other.film.sound)
+        return replace(self, film=film, segments=other.segments)
+
+    def delay(self, late_s: float) -> Talk:
+        """Play the sound `late_s` later."""
+        sound = self.film.sound
+        silence = np.zeros(round(late_s * sound.rate_hz), np.float32)
+        samples = np.concatenate([silence, sound.samples])
+        segments = (SpeechSegment(s.start_s + late_s, s.end_s + late_s) for s in self.segments)
+        film = replace(self.film, sound=Waveform(samples, sound.rate_hz))
+        return replace(self, film=film, segments=tuple(segments))
 
 
-def read_talk(speaker: str, film: MouthFilm | None) -> Talk | None:
-    """Make the signals of a clip. None where the mouth is hardly seen, or nothing heard."""
+def read_talk(speaker: str, capture: Capture) -> Talk | None:
+    """Read the talk of a clip. None where the mouth is hardly seen, or nothing heard."""
+    film = capture.mouth_film
     if film is None or len(film.times_s) < LEAST_MOUTHS:
         return None
-    mouths = measure_mouths(film.mouths, film.times_s)
-    return Talk(speaker, mouths, film.times_s, measure_spectrum(film.sound))
+    return Talk(speaker, film, capture.speech_analysis.segments)
 
 
 def read_words(archive: Path, aligner: Aligner) -> list[Talk]:
@@ -72,10 +96,5 @@ def _read(archive: Path, aligner: Aligner) -> Iterator[Talk | None]:
         names = sorted(name for name in words.namelist() if name.endswith(".mp4"))
         for name in tqdm(names, unit="word", disable=None):
             path = Path(words.extract(name, scratch))
-            yield read_talk(name.split("/")[0], aligner.analyse(path).mouth_film)
+            yield read_talk(name.split("/")[0], aligner.analyse(path))
             path.unlink()
-
-
-def join_mouths(talks: Sequence[Talk]) -> Float64Array:
-    """Signals of several mouths, one after the other."""
-    return np.concatenate([talk.mouths for talk in talks])
