@@ -36,8 +36,8 @@ _TERMS = "Learned from research data: docs/liveness.md. Check its terms before c
 
 def fit(talks: Sequence[Talk], threshold: float = THRESHOLD) -> SyncModel:
     """Fit the model to people who talk."""
-    mouths = np.concatenate([talk.stretch.mouths for talk in talks])
-    sounds = np.concatenate([talk.stretch.hear() for talk in talks])
+    mouths = np.concatenate([talk.whole.mouths for talk in talks])
+    sounds = np.concatenate([talk.whole.hear() for talk in talks])
     mouth_scale = _even_out(mouths.std(axis=0))
     sound_scale = sounds.std(axis=0)
     seen = np.concatenate([mouths, _mirror(mouths)]) / mouth_scale

@@ -50,6 +50,11 @@ class Talk:
         return len(cut_speech(self.film, self.segments).times_s) >= 2
 
     @cached_property
+    def whole(self) -> Stretch:
+        """Signals of all frames, also before and after the speech: what is learned from."""
+        return measure_stretch(self.film)
+
+    @cached_property
     def stretch(self) -> Stretch:
         """Signals of the frames that the service looks at."""
         return measure_stretch(cut_speech(self.film, self.segments))

@@ -172,7 +172,7 @@ def tables(presentations: Sequence[Presentation], trials: Sequence[Trial], model
             "",
             "The same check on stretches that are joined as signals, and dubbed with each other.",
             "",
-            "| what is shown | rate | errors | checked | not checked | people | AUC against genuine |",
+            "| what is shown | rate | errors | checked | not checked | people | AUC, genuine |",
             "|---|---|---|---|---|---|---|",
             *joined,
         ]
