@@ -3,6 +3,7 @@
 Analyses the same clips with all checks off, with each passive check alone, and with all
 of them, in turns, so that a change of the machine's speed hits each the same. Prints the
 median of each, wall clock and processor time, and its share of the analysis without.
+Also times what is left of the checks where all are off: to ask whether one is on.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import statistics
 import tempfile
 import time
+import timeit
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,15 +20,19 @@ from pathlib import Path
 import click
 
 from assembly import make_aligner
+from liveness.judges import Judges
 from network.serving.encoder import Encoders, load_encoders
 from recognition.analysis import Analyser
 from tests.support.media import write_clip
 from utils.config import Settings
 from utils.liveness_settings import PASSIVE
+from utils.media import Capture
 from utils.path_option import PathOption
 
 Sample = tuple[float, float]
 """Milliseconds of the wall clock, and of the processor."""
+
+ASKED = 10_000
 
 
 def list_variants() -> dict[str, dict[str, str]]:
@@ -70,7 +76,9 @@ def main(clips: tuple[Path, ...], rounds: int) -> None:
         variants = {name: make_analyser(values, encoders) for name, values in listed}
         for clip in chosen:
             print(f"{clip.name}, {rounds} rounds, load {os.getloadavg()[0]:.1f}")
-            _report(_time_all(variants, clip, rounds))
+            samples = _time_all(variants, clip, rounds)
+            _report(samples)
+            _report_asking(variants["off"].analyse(clip).capture, _median(samples["off"])[0])
 
 
 def _time_all(variants: dict[str, Analyser], clip: Path, rounds: int) -> dict[str, list[Sample]]:
@@ -92,6 +100,15 @@ def _report(samples: dict[str, list[Sample]]) -> None:
             f"  {name:20s} {ms:6.0f} ms, {ms / wall - 1:+.3f};"
             f" processor {used_ms:6.0f} ms, {used_ms / processor - 1:+.3f}"
         )
+
+
+def _report_asking(capture: Capture, off_ms: float) -> None:
+    """Time asking the checks about a clip, all of them off."""
+    settings = Settings.of(**list_variants()["off"])
+    judges = Judges(settings.liveness, settings.storage.model_dir)
+    asking = min(timeit.repeat(partial(judges.examine, capture), number=ASKED, repeat=5)) / ASKED
+    share = 1000 * asking / off_ms
+    print(f"  all off: asking takes {1e6 * asking:.1f} µs, {share:+.7f} of the analysis")
 
 
 def _median(samples: list[Sample]) -> Sample:
