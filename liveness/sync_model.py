@@ -58,12 +58,14 @@ class SyncModel:
         """
         mouths = np.concatenate([one.mouths for one in stretches])
         lags = [float(lag_s) for lag_s in LAGS_S]
-        scores = [
-            self.correlate(mouths, np.concatenate([one.hear(lag_s) for one in stretches]))
-            for lag_s in lags
-        ]
+        scores = [self.correlate(mouths, _hear(stretches, lag_s)) for lag_s in lags]
         best = int(np.argmax(scores))
         return scores[best], lags[best]
+
+
+def _hear(stretches: Sequence[Stretch], lag_s: float) -> Float64Array:
+    """Signals (n, 60) of the sound of all stretches, one after the other."""
+    return np.concatenate([one.hear(lag_s) for one in stretches])
 
 
 def _scale(signals: Float64Array) -> Float64Array:

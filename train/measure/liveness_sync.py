@@ -119,7 +119,7 @@ def _count_people(talks: Sequence[Talk]) -> int:
 
 def summarise(scores: SyncScores) -> dict[str, float]:
     """Figures of one set of trials, for a card."""
-    genuine, dubbed, late = map(_checked, (scores.genuine, scores.dubbed, scores.late))
+    genuine, dubbed, late = map(_keep_checked, (scores.genuine, scores.dubbed, scores.late))
     at_bpcer = float(np.quantile(genuine, BPCER))
     return {
         "people": scores.people,
@@ -137,7 +137,7 @@ def as_rows(scores: SyncScores) -> list[str]:
 
     There are none of a set that is too small to be joined.
     """
-    genuine = _checked(scores.genuine)
+    genuine = _keep_checked(scores.genuine)
     if not len(genuine):
         return []
     return [
@@ -149,9 +149,9 @@ def as_rows(scores: SyncScores) -> list[str]:
 
 def _row(scores: SyncScores, kind: str, values: Float64Array) -> str:
     is_attack = values is not scores.genuine
-    checked = _checked(values)
+    checked = _keep_checked(values)
     errors = _count((checked >= THRESHOLD) == is_attack)
-    auc = f"{_auc(_checked(scores.genuine), checked):.3f}" if is_attack else ""
+    auc = f"{_auc(_keep_checked(scores.genuine), checked):.3f}" if is_attack else ""
     unchecked = len(values) - len(checked)
     rate = "APCER" if is_attack else "BPCER"
     return f"| {scores.name}: {kind} | {rate} | {errors} | {unchecked} | {scores.people} | {auc} |"
@@ -197,7 +197,7 @@ def _talks(
     return [talk for talk in talks if talk is not None]
 
 
-def _checked(values: Float64Array) -> Float64Array:
+def _keep_checked(values: Float64Array) -> Float64Array:
     return values[np.isfinite(values)]
 
 
