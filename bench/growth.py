@@ -33,6 +33,7 @@ from bench.gallery import (
     row_of_template,
     url_of,
     vectors,
+    wait_for_sketches,
 )
 from bench.identify import processor_ms
 from bench.load import Question, load
@@ -127,6 +128,8 @@ def grow_clip(repeat: int) -> Iterable[Point]:
 def search(store: Store, people: int) -> Callable[[int], tuple[float, float]]:
     """Open the index of a gallery. Gives what searches it once."""
     index = open_index(store, ENCODERS)
+    index.near(probe_of(0, [Modality.FACE], people))
+    wait_for_sketches()
 
     def search_once(number: int) -> tuple[float, float]:
         probe = probe_of(number, [Modality.FACE], people)

@@ -1,13 +1,13 @@
 """Index in memory for many people: one byte a number instead of four.
 
 There is no graph to build at the start, or to keep up. Up to 200,000 rows every code is
-scanned. Beyond that sketches say which codes are read, and may miss somebody
-(`gallery.search.sketch`). A code is the vector in steps of 1/127 of its largest number,
-and the scan takes integer products (numkong: AVX-512 VNNI, AVX2, NEON). Rounding moves a
-cosine by about 0.0005 (512 uniform errors). The templates of the `NEAREST` people by
-code, and of all whom rounding may keep from the `SURE` nearest, are read and compared
-exactly. No more of them are looked at (`recognition.matching.SHORTLIST`). Figures:
-docs/scale.md.
+scanned. Beyond that sketches say which codes are read: the best person is always found,
+and one of the others may be missed (`gallery.search.sketch`). A code is the vector in
+steps of 1/127 of its largest number, and the scan takes integer products (numkong:
+AVX-512 VNNI, AVX2, NEON). Rounding moves a cosine by about 0.0005 (512 uniform errors).
+The templates of the `NEAREST` people by code, and of all whom rounding may keep from the
+`SURE` nearest, are read and compared exactly. No more of them are looked at
+(`recognition.matching.SHORTLIST`). Figures: docs/scale.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from gallery.records.feed import PersonRef, Revision
 from gallery.search.memory import NEAREST, MemoryIndex, Probe, Snapshot, with_room
 from gallery.search.nearest import Nearest, list_searches, read_nearest
 from gallery.search.reading import ALL
-from gallery.search.sketch import MOST, Sketches, join, learn_axes, narrow, sample_rows
+from gallery.search.sketch import Sketches, are_many, join, narrow
+from gallery.search.sketching import Sketching
 from gallery.store import Store
 from gallery.vectors import KeyArray
 from utils.arrays import BoolArray, Float32Array, IndexArray
@@ -43,9 +44,6 @@ _STEPS = 127
 _SCALE_BYTES = 4
 _ROWS_AT_ONCE = 8192
 _ROWS_TO_SHARE = 200_000
-_ROWS_TO_SKETCH = 200_000
-# Rows, of all modalities, that a search after a change sketches at most
-_ROWS_A_CHANGE = 50_000
 _READS_TO_SHARE = 4096
 _LOWEST = -2.0  # below every cosine, above the mark of those who do not count
 _GROUPS = 1024
@@ -69,7 +67,7 @@ class CodeIndex(MemoryIndex):
 
     def __init__(self, store: Store, encoders: Encoders) -> None:
         super().__init__(store, encoders)
-        self._sketches: tuple[int, dict[Modality, Sketches]] = (-1, {})  # with their layout
+        self._sketching = Sketching(decode)
 
     def near(self, probe: Probe) -> Snapshot:
         """Find the nearest people, and those who changed during the search.
@@ -77,11 +75,12 @@ class CodeIndex(MemoryIndex):
         Raises StoreUnavailableError.
         """
         codes = self.snapshot()
+        self._sketching.keep_up(codes)
         keys = set[int]()
         for modality, alone in list_searches(probe):
             table = np.asarray(codes.vectors[modality], np.int8)
             where = _mask(codes, modality, alone)
-            sketches = self._sketches_of(codes, modality)
+            sketches = self._sketching.of(codes, modality)
             rows = find_rows(table, where, probe[modality], sketches)
             keys.update(codes.keys[rows].tolist())
         with self._store.database.read() as connection:
@@ -94,62 +93,15 @@ class CodeIndex(MemoryIndex):
             )
             return read_nearest(connection, self._reader, codes.revision, nearest)
 
-    def _sketches_of(self, codes: Snapshot, modality: Modality) -> Sketches | None:
-        """Sketches of these rows at least. None where there are none, or not yet of all."""
-        layout, by_modality = self._sketches
-        sketches = by_modality.get(modality)
-        if sketches is None or layout != codes.layout or len(sketches) < len(codes.keys):
-            return None
-        return sketches
-
     def _load(self, connection: Connection, revision: Revision) -> Snapshot:
         snapshot = super()._load(connection, revision)
-        self._sketches = (snapshot.layout, {})
-        self._sketch(snapshot, len(ALL) * len(snapshot.keys))
-        return snapshot
-
-    def _update(self, connection: Connection, old: Snapshot, revision: Revision) -> Snapshot:
-        snapshot = super()._update(connection, old, revision)
-        self._sketch(snapshot, _ROWS_A_CHANGE)
+        self._sketching.begin(snapshot.layout)
         return snapshot
 
     def _move_together(self, snapshot: Snapshot) -> Snapshot:
         moved = super()._move_together(snapshot)
-        used = snapshot.keys != 0
-        try:
-            taken = {m: sketches.take(used) for m, sketches in self._sketches[1].items()}
-        except MemoryError:
-            taken = {}
-        self._sketches = (moved.layout, taken)
+        self._sketching.move(snapshot.keys != 0, moved.layout)
         return moved
-
-    def _sketch(self, snapshot: Snapshot, most: int) -> None:
-        """Sketch so many rows of all modalities at most. Until all are, codes are scanned.
-
-        Where memory is short there are no sketches: what was read must not be lost by them.
-        """
-        if len(snapshot.keys) < _ROWS_TO_SKETCH:
-            return
-        try:
-            for modality in ALL:
-                most -= self._sketch_one(snapshot, modality, most)
-        except MemoryError:
-            self._sketches = (snapshot.layout, {})
-
-    def _sketch_one(self, snapshot: Snapshot, modality: Modality, most: int) -> int:
-        """Sketch so many rows of a modality at most, where many have it. Returns how many."""
-        table = np.asarray(snapshot.vectors[modality], np.int8)
-        sketches = self._sketches[1].get(modality)
-        if sketches is None:
-            if not _are_many(snapshot.has[modality]):
-                return 0
-            sketches = Sketches(learn_axes(decode(table[sample_rows(len(table))])), len(table))
-            self._sketches[1][modality] = sketches
-        first = len(sketches)
-        end = min(len(table), first + most)
-        for start in range(first, end, _ROWS_AT_ONCE):
-            sketches.add(decode(table[start : min(start + _ROWS_AT_ONCE, end)]))
-        return end - first
 
     def _make(self, rows: int, size: int) -> Any:
         return with_room(rows, size + _SCALE_BYTES, np.dtype(np.int8))
@@ -238,8 +190,8 @@ def find_rows(
     """Find the rows nearest to a vector (size,), among those where `where` (n,) is true.
 
     They are the `NEAREST` by code, and all whom rounding may keep from the `SURE` nearest.
-    With sketches, of these rows at least, few of the codes are read, and somebody may be
-    missed.
+    With sketches, of these rows at least, few of the codes are read. One of the nearest
+    may be missed then, but never the very nearest.
     """
     if not where.any():
         return np.zeros(0, np.intp)
@@ -258,16 +210,11 @@ def find_rows(
     return rows[np.argpartition(near[nearest], -_MOST_READ)[-_MOST_READ:]]
 
 
-def _are_many(where: BoolArray) -> bool:
-    """Whether so many rows count that it is faster to read all codes than these alone."""
-    return bool(np.count_nonzero(where) >= MOST * len(where))
-
-
 def _look(
     codes: CodeArray, where: BoolArray, vector: Float32Array, sketches: Sketches | None
 ) -> tuple[IndexArray, Float32Array]:
     """Find rows that may be among the nearest, and their cosines, in the fastest way."""
-    if not _are_many(where):
+    if not are_many(where):
         few = np.flatnonzero(where)
         return few, _score_some(codes, vector, few)
     narrowed = _narrow(codes, where, vector, sketches) if sketches else None

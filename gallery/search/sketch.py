@@ -2,12 +2,13 @@
 
 The directions are those in which the vectors of the gallery differ most: the first
 principal axes of some of them, about zero (K. Pearson, "On lines and planes of closest
-fit to systems of points in space", 1901). A sketch is the vector along these, one byte
-each, and takes a quarter of the memory and of the time of a code. What it leaves out of
-a cosine, the rest, is nearly normal among people who are not alike, with a deviation of
-about 0.021. `narrow` reads the codes of the rows whose rest may lift them among the
-nearest, and measures the rest on those that it has read. So it says how likely it is
-that somebody is left out, not that nobody is: docs/research/search.md.
+fit to systems of points in space", 1901). A sketch is the vector along these and its
+length beside them, one byte each, and takes a quarter of the memory and of the time of a
+code. The product of two sketches is the most that the cosine can be, but for rounding:
+what lies beside the directions adds the product of the lengths at most (A.-L. Cauchy and
+H. Schwarz). So whoever has a product below the best cosine is not nearer. Of the others
+among the nearest, `narrow` says by the codes that it has read how likely it is that one
+is left out: docs/research/search.md.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ ProductArray = npt.NDArray[np.int32]
 Score = Callable[[IndexArray], Float32Array]
 """Cosines (n,) of the rows (n,) with the probe, by their codes."""
 
-DIRECTIONS = 128
+DIRECTIONS = 127
 _STEPS = 127
 _ROWS_AT_ONCE = 32_768
 # Rows that numkong takes as one: the sum of a row's products costs more than the products
@@ -44,6 +45,9 @@ _DEVIATIONS = 5.0
 # The same of somebody who is as like the probe beside the directions as along them
 _DEVIATIONS_ALIKE = 1.0
 
+# Five deviations of the rounding of both sketches and of a code, of 512 numbers
+_ROUNDING = 0.017
+
 # Share of the rows beyond which the scan of all codes is hardly slower
 MOST = 0.1
 _ROUNDS = 4
@@ -52,21 +56,40 @@ _OUT = np.iinfo(np.int32).min
 
 @dataclass(frozen=True)
 class Probe:
-    """A vector along the directions, ready for products.
+    """The sketch of a vector, ready for products.
 
-    `share` is how much of its square lies along them.
+    Attributes:
+        beside: its length beside the directions, in steps.
+        share: how much of its square lies along them.
     """
 
     packed: numkong.PackedMatrix
+    beside: int
     share: float
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Rows (n,) and their products with a probe (n,)."""
+    """Rows (n,) whose codes may be read.
+
+    Attributes:
+        products: (n,) with a probe along the directions.
+        most: (n,) that the products may be at most, with what lies beside.
+        left: the same of all other rows.
+    """
 
     rows: IndexArray
     products: ProductArray
+    most: ProductArray
+    left: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What about `MOST` of the rows reach: `along` the directions, and at the `most`."""
+
+    along: int
+    most: int
 
 
 class Sketches:
@@ -78,7 +101,7 @@ class Sketches:
     def __init__(self, axes: Float32Array, room: int = 0) -> None:
         """Take the directions (size, n), and room for so many rows at first."""
         self._axes = axes
-        self._rows = with_room(room, axes.shape[1], np.dtype(np.int8))
+        self._rows = with_room(room, axes.shape[1] + 1, np.dtype(np.int8))
         self._used = 0
 
     def __len__(self) -> int:
@@ -90,52 +113,64 @@ class Sketches:
 
     def take(self, rows: BoolArray) -> Sketches:
         """Take the rows that are marked, in the same order, into a table of their own."""
+        count = self._used  # rows may be added meanwhile
         taken = Sketches(self._axes, int(np.count_nonzero(rows)))
-        taken._append(np.compress(rows[: self._used], self._rows[: self._used], axis=0))
+        taken._append(np.compress(rows[:count], self._rows[:count], axis=0))
         return taken
 
     def probe(self, vector: Float32Array) -> Probe:
         """Prepare a probe (size,)."""
         along = vector @ self._axes
+        steps = self._encode(vector[None])
         each = np.eye(_ROWS_AS_ONE, dtype=np.int8)
         return Probe(
-            packed=numkong.dots_pack(np.kron(each, self._encode(vector[None])), dtype="int8"),
+            packed=numkong.dots_pack(np.kron(each, steps), dtype="int8"),
+            beside=int(steps[0, -1]),
             share=float(along @ along / max(vector @ vector, 1e-12)),
         )
 
     def multiply(self, probe: Probe, start: int, end: int) -> ProductArray:
-        """Products (end - start,) of rows with a probe."""
+        """Products (end - start,) of rows with a probe: the most that they may be."""
         whole = -(-(end - start) // _ROWS_AS_ONE)
         rows = self._rows[start : start + whole * _ROWS_AS_ONE].reshape(whole, -1)
         products: ProductArray = np.asarray(numkong.dots_packed(rows, probe.packed))
         return products.ravel()[: end - start]
 
-    def candidates(self, probe: Probe, where: BoolArray, cut: int, part: slice) -> Candidates:
-        """Take the rows of a part, among those where `where` (n,) is true, from a product on."""
-        rows = [np.zeros(0, np.intp)]
-        products = [np.zeros(0, np.int32)]
+    def along(self, most: ProductArray, probe: Probe, start: int) -> ProductArray:
+        """Products along the directions alone, of those of the rows from one on."""
+        beside: ProductArray = self._rows[start : start + len(most), -1].astype(np.int32)
+        beside *= -probe.beside
+        beside += most
+        return beside
+
+    def candidates(self, probe: Probe, where: BoolArray, cut: Cut, part: slice) -> Candidates:
+        """Take the rows of a part, among those where `where` (n,) is true, from a cut on."""
+        parts = []
         for start in range(part.start, part.stop, _ROWS_AT_ONCE):
             end = min(start + _ROWS_AT_ONCE, part.stop)
-            all_products = self.multiply(probe, start, end)
-            above = np.flatnonzero((all_products >= cut) & where[start:end])
-            rows.append(above + start)
-            products.append(all_products[above])
-        return Candidates(np.concatenate(rows), np.concatenate(products))
+            most = self.multiply(probe, start, end)
+            along = self.along(most, probe, start)
+            reach = (along >= cut.along) | (most >= cut.most)
+            above = np.flatnonzero(reach & where[start:end])
+            best = most[above]
+            most[above] = _OUT
+            left = int(most.max(initial=_OUT, where=where[start:end]))
+            parts.append(Candidates(above + start, along[above], best, left))
+        return join(parts)
 
-    def cut(self, probe: Probe, where: BoolArray) -> int | None:
-        """A product that about `MOST` of the rows reach, told from a sample.
-
-        None where fewer count.
-        """
+    def cut(self, probe: Probe, where: BoolArray) -> Cut | None:
+        """Tell from a sample what about `MOST` of the rows reach. None where fewer count."""
         width = max(1, _ROWS_AT_ONCE // _SAMPLE_STEP)
         parts = []
         for start in range(0, len(where), _ROWS_AT_ONCE):
             end = min(start + width, len(where))
-            parts.append(np.where(where[start:end], self.multiply(probe, start, end), _OUT))
-        sample = np.concatenate(parts)
-        place = max(1, int(MOST * len(sample)))
-        cut = int(np.partition(sample, -place)[-place])
-        return None if cut == _OUT else cut
+            most = self.multiply(probe, start, end)
+            both = np.stack([self.along(most, probe, start), most])
+            parts.append(np.where(where[start:end], both, _OUT))
+        sample = np.concatenate(parts, axis=1)
+        place = max(1, int(MOST * sample.shape[1]))
+        along, highest = np.partition(sample, -place, axis=1)[:, -place].tolist()
+        return None if along == _OUT else Cut(along, highest)
 
     def _append(self, rows: SketchArray) -> None:
         """Put rows behind those in use. An empty one stays behind them, for `multiply`."""
@@ -148,8 +183,18 @@ class Sketches:
         self._used = need
 
     def _encode(self, vectors: Float32Array) -> SketchArray:
-        steps: SketchArray = np.rint(np.clip(vectors @ self._axes, -1, 1) * _STEPS).astype(np.int8)
+        along = vectors @ self._axes
+        squares = np.einsum("ij,ij->i", vectors, vectors) - np.einsum("ij,ij->i", along, along)
+        beside = np.sqrt(np.maximum(squares, 0))
+        steps = np.empty((len(vectors), along.shape[1] + 1), np.int8)
+        steps[:, :-1] = np.rint(np.clip(along, -1, 1) * _STEPS)
+        steps[:, -1] = np.ceil(np.minimum(beside, 1) * _STEPS)  # it is the most that may be
         return steps
+
+
+def are_many(where: BoolArray) -> bool:
+    """Whether so many rows count that it is faster to read all codes than these alone."""
+    return bool(np.count_nonzero(where) >= MOST * len(where))
 
 
 def learn_axes(some: Float32Array) -> Float32Array:
@@ -167,21 +212,24 @@ def join(parts: Iterable[Candidates]) -> Candidates:
     """Join parts of a table, in their order."""
     parts = list(parts)
     return Candidates(
-        np.concatenate([part.rows for part in parts]),
-        np.concatenate([part.products for part in parts]),
+        rows=np.concatenate([part.rows for part in parts]),
+        products=np.concatenate([part.products for part in parts]),
+        most=np.concatenate([part.most for part in parts]),
+        left=max(part.left for part in parts),
     )
 
 
 def narrow(
-    candidates: Candidates, cut: int, share: float, score: Score, *, nearest: int
+    candidates: Candidates, cut: Cut, share: float, score: Score, *, nearest: int
 ) -> tuple[IndexArray, Float32Array] | None:
-    """Find all rows that may be among the nearest, and their cosines by code.
+    """Find the nearest row and all that are likely to be among the nearest, by code.
 
     The codes are read from the highest product downwards, until the rest of those that
-    were read last could lift nobody among the `nearest`.
+    were read last could lift nobody among the `nearest`. Then those are read who may be
+    nearer than the best.
 
     Args:
-        candidates: the rows of the products from `cut` on.
+        candidates: the rows from `cut` on.
         share: of the probe's square along the directions.
         score: reads codes.
         nearest: how many are looked for.
@@ -191,18 +239,18 @@ def narrow(
         would have to be read.
     """
     products = candidates.products
-    if len(products) < nearest:
+    if np.count_nonzero(products >= cut.along) < nearest:
         return None
     place = min(len(products), _FIRST)
-    lowest = int(np.partition(products, -place)[-place])
+    lowest = max(int(np.partition(products, -place)[-place]), cut.along)
     read = np.flatnonzero(products >= lowest)
     cosines = score(candidates.rows[read])
     for _ in range(_ROUNDS):
         least = float(np.partition(cosines, -nearest)[-nearest])
         needed = _lowest(products[read], cosines, least, share)
         if lowest <= needed:
-            return candidates.rows[read], cosines
-        if needed < cut:
+            return _read_best(candidates, read, cosines, lowest, score=score)
+        if needed < cut.along:
             return None
         more = np.flatnonzero((products >= needed) & (products < lowest))
         lowest = needed
@@ -211,8 +259,23 @@ def narrow(
     return None
 
 
+def _read_best(
+    candidates: Candidates, read: IndexArray, cosines: Float32Array, lowest: int, *, score: Score
+) -> tuple[IndexArray, Float32Array] | None:
+    """Read who may be nearer than the best, below the product `lowest`.
+
+    None where somebody who is no candidate may be.
+    """
+    best = _to_product(float(cosines.max()) - _ROUNDING)
+    if candidates.left >= best:
+        return None
+    more = np.flatnonzero((candidates.most >= best) & (candidates.products < lowest))
+    rows = candidates.rows[np.concatenate([read, more])]
+    return rows, np.concatenate([cosines, score(candidates.rows[more])])
+
+
 def _lowest(products: ProductArray, cosines: Float32Array, least: float, share: float) -> int:
-    """The product from which on a row may reach the cosine `least`.
+    """The product from which on a row may reach the cosine `least`, by all likelihood.
 
     The rest is measured on the rows of the lowest products.
     """
@@ -223,4 +286,8 @@ def _lowest(products: ProductArray, cosines: Float32Array, least: float, share: 
     deviation = float(rest.std())
     of_anybody = least - float(rest.mean()) - _DEVIATIONS * deviation
     of_alike = least * share - _DEVIATIONS_ALIKE * deviation
-    return int(np.floor(min(of_anybody, of_alike) * _STEPS**2))
+    return _to_product(min(of_anybody, of_alike))
+
+
+def _to_product(cosine: float) -> int:
+    return int(np.floor(cosine * _STEPS**2))

@@ -11,7 +11,7 @@ import pytest
 
 from gallery.encryption.sealing import new_key, parse_key
 from gallery.search import codes as codeindex
-from gallery.search import sketch
+from gallery.search import sketch, sketching
 from gallery.search.choose import GrowingIndex
 from gallery.search.codes import CodeIndex, encode, find_rows, scores
 from gallery.search.memory import ALL, MemoryIndex, Snapshot
@@ -40,7 +40,7 @@ def index(
 ) -> CodeIndex:
     if request.param == "sketches":
         for module, name, value in (
-            (codeindex, "_ROWS_TO_SKETCH", 1),
+            (sketching, "_LEAST_ROWS", 1),
             (sketch, "_FIRST", 128),
             (sketch, "_SAMPLE_STEP", 1),
             (sketch, "MOST", 1.0),

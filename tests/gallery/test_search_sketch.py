@@ -7,7 +7,7 @@ import pytest
 
 from gallery.search import sketch
 from gallery.search.codes import SURE, decode, encode, find_rows
-from gallery.search.sketch import Sketches, join, learn_axes, narrow, sample_rows
+from gallery.search.sketch import Cut, Sketches, join, learn_axes, narrow, sample_rows
 from tests.gallery.test_search_codes import rows_of
 from utils.arrays import BoolArray, Float32Array, unit
 
@@ -61,7 +61,12 @@ def test_the_nearest_are_those_of_brute_force(
         np.testing.assert_array_equal(np.sort(exact[rows])[-SURE:], np.sort(exact)[-SURE:])
 
 
-def test_few_codes_are_read(vectors: Float32Array, sketches: Sketches) -> None:
+def test_few_codes_are_read() -> None:
+    """Most of a vector lies along the directions, as of those of networks."""
+    rng = np.random.default_rng(6)
+    vectors = unit(rows_of(rng, ROWS, 512) / np.arange(1, 513, dtype=np.float32) ** 0.3)
+    sketches = Sketches(learn_axes(vectors[:5000]))
+    sketches.add(vectors)
     everybody = np.ones(ROWS, np.bool_)
     read = []
     for number in range(12):
@@ -70,7 +75,7 @@ def test_few_codes_are_read(vectors: Float32Array, sketches: Sketches) -> None:
         cut = sketches.cut(probe, everybody)
         assert cut is not None
         candidates = sketches.candidates(probe, everybody, cut, slice(0, ROWS))
-        assert len(candidates.rows) < 1.2 * sketch.MOST * ROWS
+        assert len(candidates.rows) < 2 * sketch.MOST * ROWS
         cosines = vectors @ vector
         narrowed = narrow(candidates, cut, probe.share, cosines.__getitem__, nearest=64)
         read.append(1.0 if narrowed is None else len(narrowed[0]) / ROWS)
@@ -82,13 +87,18 @@ def test_parts_of_any_length_have_the_same_products(
 ) -> None:
     probe = sketches.probe(vectors[9])
     where: BoolArray = np.random.default_rng(4).random(ROWS) < 0.5
-    products = sketches.multiply(probe, 0, ROWS)
-    expected = np.flatnonzero(where & (products >= 1000))
+    most = sketches.multiply(probe, 0, ROWS)
+    products = sketches.along(most, probe, 0)
+    cut = Cut(1000, 9000)
+    reach = where & ((products >= 1000) | (most >= 9000))
+    expected = np.flatnonzero(reach)
     monkeypatch.setattr(sketch, "_ROWS_AT_ONCE", 333)
     parts = [slice(0, 1), slice(1, 7778), slice(7778, ROWS)]
-    joined = join(sketches.candidates(probe, where, 1000, part) for part in parts)
+    joined = join(sketches.candidates(probe, where, cut, part) for part in parts)
     np.testing.assert_array_equal(joined.rows, expected)
     np.testing.assert_array_equal(joined.products, products[expected])
+    np.testing.assert_array_equal(joined.most, most[expected])
+    assert joined.left == most[where & ~reach].max()
 
 
 def test_whoever_differs_from_the_gallery_is_found(vectors: Float32Array) -> None:
@@ -102,6 +112,27 @@ def test_whoever_differs_from_the_gallery_is_found(vectors: Float32Array) -> Non
     probe = np.asarray(unit(odd + 0.02 * rows_of(np.random.default_rng(2), 1, 512)[0]), np.float32)
     rows = find_rows(table, np.ones(len(table), np.bool_), probe, sketches)
     assert ROWS in rows
+
+
+def test_the_best_is_found_wherever_the_likeness_lies() -> None:
+    """All of it lies beside the directions, along which everybody else is like the probe."""
+    rng = np.random.default_rng(8)
+    along = np.pad(rows_of(rng, ROWS, 128), ((0, 0), (0, 384)))
+    vectors = unit(along + 0.3 * rows_of(rng, ROWS, 512))
+    away = np.zeros(512, np.float32)
+    away[-3:] = 1
+    sides = (vectors[1] - (vectors[1] @ vectors[0]) * vectors[0], vectors[0])
+    mine, probe = (
+        unit((0.7 * unit(side[None])[0] + unit(away[None])[0])[None])[0] for side in sides
+    )
+    table = encode(np.concatenate([vectors, mine[None]]))
+    sketches = Sketches(learn_axes(decode(table[:ROWS])))
+    for rows in (table[:ROWS], table[ROWS:]):
+        sketches.add(decode(rows))
+    assert int(np.argmax(decode(table) @ probe)) == ROWS
+    made = sketches.take(np.ones(len(table), np.bool_))
+    for some in (sketches, made):
+        assert ROWS in find_rows(table, np.ones(len(table), np.bool_), probe, some)
 
 
 def test_short_vectors_are_sketched_whole() -> None:
