@@ -17,7 +17,7 @@ from recognition.matching import (
     Candidate,
     Search,
     Sides,
-    lowest_quality,
+    clarity,
 )
 from recognition.results import Decision, Outcome
 from recognition.stories import Evidence
@@ -127,9 +127,9 @@ def _evidence(
 ) -> dict[str, Evidence]:
     """What the probe says of everybody who comes first by a modality, by person id."""
     firsts = [candidates[0] for candidates in ranked.values() if candidates]
-    quality = lowest_quality(Modality.VOICE, probe)
+    clear = clarity(probe)
     return {
-        first.person.person_id: replace(_evidence_of(first, search, ranked), speech_quality=quality)
+        first.person.person_id: replace(_evidence_of(first, search, ranked), clarity=clear)
         for first in firsts
     }
 

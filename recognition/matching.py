@@ -14,7 +14,7 @@ ordered by the calibrated log-likelihood ratio.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -24,6 +24,7 @@ from gallery.records.feed import PersonRef
 from gallery.search.memory import Snapshot
 from recognition.likeness import Entries, find_alike
 from recognition.results import Match
+from recognition.stories import Clarity
 from scoring.calibration import Calibration, Quality, probability_of
 from scoring.norms import OTHERS
 from utils.arrays import BoolArray, Float32Array, Float64Array, IndexArray
@@ -35,6 +36,8 @@ SHORTLIST = 50
 
 The enrolled side moves a level by little, so the best person is one of them.
 """
+SEVERAL = 3
+"""Pictures of a face from which it says more than one photograph."""
 LOOKED_AT = 20
 """Number of people, of the highest strengths, among whom entries of one person are found."""
 
@@ -43,26 +46,41 @@ LOOKED_AT = 20
 class Side:
     """What is asked about: an embedding (size,) of one clip by one modality.
 
-    `speech_s`: seconds of speech in the clip, 0 = none, or unknown.
+    `speech_s`: seconds of speech in the clip, 0 = none, or unknown. `pictures`: how many
+    the face is seen in, 0 likewise.
     """
 
     vector: Float32Array
     speech_s: float = 0.0
     quality: Quality = ()
+    pictures: int = 0
 
 
 Sides = Mapping[Modality, Side]
 """One clip by modality. With face and voice there is the fused side too."""
 
 
-def lowest_quality(modality: Modality, *clips: Mapping[Modality, Side | Float32Array]) -> float:
-    """Lowest quality of this modality in the clips, which vectors have none of.
+def clarity(*clips: Mapping[Modality, Side | Float32Array]) -> Clarity:
+    """How clear face and speech are in the least clear of the clips.
 
-    0 where it is unknown.
+    A vector, whose quality is unknown, does not count.
     """
-    sides = [clip.get(modality) for clip in clips]
-    scores = [side.quality for side in sides if isinstance(side, Side)]
-    return min(chain.from_iterable(scores), default=0.0)
+    return Clarity(
+        face=min((_clarity_of(side) for side in _sides(Modality.FACE, clips)), default=0.0),
+        voice=min(chain(*(s.quality for s in _sides(Modality.VOICE, clips))), default=0.0),
+    )
+
+
+def _clarity_of(face: Side) -> float:
+    """Quality of a face that is seen in several pictures. A single one says less: 0."""
+    return min(face.quality, default=0.0) if face.pictures >= SEVERAL else 0.0
+
+
+def _sides(
+    modality: Modality, clips: Sequence[Mapping[Modality, Side | Float32Array]]
+) -> Iterator[Side]:
+    sides = (clip.get(modality) for clip in clips)
+    return (side for side in sides if isinstance(side, Side))
 
 
 @dataclass(frozen=True)

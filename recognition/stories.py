@@ -18,11 +18,12 @@ gallery. w and g are the ratios of the strongest other one by voice and by face,
 ln N: each of them is as rare as that. u is the ratio of the fused network, or f + v
 where that is higher: noise in one modality spoils the fused score and not the sum.
 
-One line turns strengths into ratios for clear and for poor clips. Of clear speech it
-says too much: a stranger of the same room comes to even odds far more often than the
-person falls to them. So h of "face only" rises with the quality of the speech, to
-`CLEAR` times as much. A bad microphone is silent. A face has no such rise: one of
-another day says as little as a stranger's of the room does (docs/research/norms.md).
+One line turns strengths into ratios for clear and for poor clips. Of clear ones it says
+too much: a stranger of the same room comes to even odds far more often than the person
+falls to them. So h of "face only" rises with the quality of the speech, to `CLEAR_VOICE`
+times as much, and h of "voice only" with that of the face, to `CLEAR_FACE` times. A bad
+microphone is silent, and so is a single picture: the photograph of another day says as
+little as a stranger of the room does (docs/research/norms.md).
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ from enum import StrEnum
 
 from utils.modality import SINGLE, Modality
 
-CLEAR = 2.0
+CLEAR_VOICE = 2.0
 """How many times likelier "face only" is beforehand where the speech is perfectly clear."""
+CLEAR_FACE = 3.0
+"""How many times likelier "voice only" is where several pictures show a clear face."""
 POOR = 0.8
-"""Quality of speech up to which it is not clear: two seconds have it, and noise at 5 dB."""
+"""Quality up to which nothing is clear: two seconds of speech have it, and noise at 5 dB."""
 _LIMIT = 500.0
 
 
@@ -50,6 +53,14 @@ class Story(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Clarity:
+    """How clear face and speech are, in [0, 1]. 0: unknown, or a face of a single picture."""
+
+    face: float = 0.0
+    voice: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What a clip says of one person: natural log-likelihood ratios.
 
@@ -59,7 +70,7 @@ class Evidence:
         joint: of the fused score.
         face_rival, voice_rival: of the strongest other person of the gallery.
         people: number of people in the gallery.
-        speech_quality: in [0, 1], 0 where it is unknown.
+        clarity: of what is seen and heard.
     """
 
     face: float | None
@@ -68,7 +79,12 @@ class Evidence:
     face_rival: float = -math.inf
     voice_rival: float = -math.inf
     people: int = 1
-    speech_quality: float = 0.0
+    clarity: Clarity = Clarity()
+
+    @property
+    def both(self) -> float:
+        """The ratio that face and voice are both the person's: u."""
+        return max(self.joint, (self.face or 0.0) + (self.voice or 0.0))
 
     def silent(self, support: float) -> list[Modality]:
         """The modalities that do not speak for the person by themselves.
@@ -95,23 +111,22 @@ def weigh(evidence: Evidence, mixed: float) -> dict[Story, float]:
         mixed: prior odds of a mixed clip, h > 0.
     """
     share = math.log(evidence.people)
-    joint = max(evidence.joint, (evidence.face or 0.0) + (evidence.voice or 0.0))
     voice = _somebody_else(evidence.voice, evidence.voice_rival - share)
     face = _somebody_else(evidence.face, evidence.face_rival - share)
     odds = {
         Story.BOTH: 1.0,
-        Story.FACE_ONLY: mixed * _clear_odds(evidence.speech_quality) * voice,
-        Story.VOICE_ONLY: mixed * face,
-        Story.NEITHER: _exp(-joint),
+        Story.FACE_ONLY: mixed * _rise(CLEAR_VOICE, evidence.clarity.voice) * voice,
+        Story.VOICE_ONLY: mixed * _rise(CLEAR_FACE, evidence.clarity.face) * face,
+        Story.NEITHER: _exp(-evidence.both),
     }
     total = sum(odds.values())
     return {story: value / total for story, value in odds.items()}
 
 
-def _clear_odds(quality: float) -> float:
-    """How many times likelier "face only" is beforehand with speech of this quality."""
+def _rise(most: float, quality: float) -> float:
+    """How many times likelier a story is beforehand with this quality, up to `most`."""
     clear = max(quality - POOR, 0.0) / (1.0 - POOR)
-    return math.pow(CLEAR, clear)
+    return math.pow(most, clear)
 
 
 def _somebody_else(own: float | None, rival: float) -> float:

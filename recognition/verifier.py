@@ -12,7 +12,7 @@ from gallery.vectors import represent
 from recognition import decision
 from recognition.agreement import Sample, compare_parts, least_llr, llr_of
 from recognition.analysis import Analyser, Probe
-from recognition.matching import Calibrations, Comparison, Sides, compare, lowest_quality
+from recognition.matching import Calibrations, Comparison, Sides, clarity, compare
 from recognition.results import Verdict, Verification
 from recognition.stories import Evidence
 from utils.arrays import Float32Array
@@ -126,7 +126,7 @@ def judge(
         face=ratios.get(Modality.FACE),
         voice=ratios.get(Modality.VOICE),
         joint=ratios.get(Modality.FUSED, -math.inf),
-        speech_quality=lowest_quality(Modality.VOICE, probe, reference),
+        clarity=clarity(probe, reference),
     )
     fused = decision.verify_fused(verdicts, evidence, settings)
     return PerModality(fused=fused, face=verdicts.face, voice=verdicts.voice)

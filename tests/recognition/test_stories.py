@@ -8,7 +8,15 @@ import pytest
 
 from recognition.observation import Observation
 from recognition.results import Decision, Identification, Match, Outcome
-from recognition.stories import CLEAR, POOR, Evidence, Story, weigh
+from recognition.stories import (
+    CLEAR_FACE,
+    CLEAR_VOICE,
+    POOR,
+    Clarity,
+    Evidence,
+    Story,
+    weigh,
+)
 from utils.modality import Modality, PerModality
 
 MIXED = 0.5
@@ -64,17 +72,19 @@ def test_what_is_missing_is_for_nobody_and_against_nobody() -> None:
     assert stories[Story.BOTH] > 0.9
 
 
-@pytest.mark.parametrize(
-    ("quality", "times"), [(0.0, 1.0), (POOR, 1.0), (0.9, math.sqrt(CLEAR)), (1.0, CLEAR)]
-)
-def test_the_clearer_the_speech_the_more_it_must_say(quality: float, times: float) -> None:
-    unknown, known = (
-        weigh(Evidence(face=5.0, voice=1.0, joint=6.0, speech_quality=q), MIXED)
-        for q in (0.0, quality)
-    )
-    for story, expected in ((Story.FACE_ONLY, times), (Story.VOICE_ONLY, 1.0)):
-        odds = [stories[story] / stories[Story.BOTH] for stories in (unknown, known)]
-        assert odds[1] / odds[0] == pytest.approx(expected)
+@pytest.mark.parametrize(("quality", "share"), [(0.0, 0.0), (POOR, 0.0), (0.9, 0.5), (1.0, 1.0)])
+def test_the_clearer_speech_or_face_the_more_it_must_say(quality: float, share: float) -> None:
+    for clear, story, most in (
+        (Clarity(voice=quality), Story.FACE_ONLY, CLEAR_VOICE),
+        (Clarity(face=quality), Story.VOICE_ONLY, CLEAR_FACE),
+    ):
+        unknown, known = (
+            weigh(Evidence(face=5.0, voice=1.0, joint=6.0, clarity=c), MIXED)
+            for c in (Clarity(), clear)
+        )
+        for each in (Story.FACE_ONLY, Story.VOICE_ONLY):
+            odds = [stories[each] / stories[Story.BOTH] for stories in (unknown, known)]
+            assert odds[1] / odds[0] == pytest.approx(most**share if each is story else 1.0)
 
 
 def test_a_spoilt_fused_score_does_not_outweigh_the_sum() -> None:

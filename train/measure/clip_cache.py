@@ -27,7 +27,7 @@ from utils.modality import Modality
 from utils.whole_file import whole_file
 
 # Version of the files. It changes with how a clip is embedded, and with what is kept.
-FORMAT = "1"
+FORMAT = "2"
 ByCondition = Mapping[str, Side | None]
 
 
@@ -93,10 +93,11 @@ def _as_rows(sides: ByCondition, conditions: Sequence[str]) -> Any:
 
 
 def _as_row(side: Side | None) -> Any:
-    """Vector, seconds of speech and quality of a side. NaN for none."""
+    """Vector, seconds of speech, pictures and quality of a side. NaN for none."""
     if side is None:
-        return np.full(EMBEDDING_SIZE + 2, np.nan)
-    return np.append(side.vector.astype(np.float64), [side.speech_s, *side.quality])
+        return np.full(EMBEDDING_SIZE + 3, np.nan)
+    numbers = [side.speech_s, side.pictures, *side.quality]
+    return np.append(side.vector.astype(np.float64), numbers)
 
 
 def _clips_in(archive: Any) -> list[RoomClip]:
@@ -122,5 +123,6 @@ def _side_of(row: Any) -> Side | None:
     return Side(
         vector=row[:EMBEDDING_SIZE].astype(np.float32),
         speech_s=float(row[EMBEDDING_SIZE]),
-        quality=(float(row[EMBEDDING_SIZE + 1]),),
+        pictures=int(row[EMBEDDING_SIZE + 1]),
+        quality=(float(row[EMBEDDING_SIZE + 2]),),
     )

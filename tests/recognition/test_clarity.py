@@ -1,0 +1,39 @@
+"""How clear the clips of a comparison are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from recognition.matching import SEVERAL, Side, Sides, clarity
+from recognition.stories import Clarity
+from utils.modality import Modality
+
+VECTOR = np.zeros(1, np.float32)
+
+
+def clip(face: float, voice: float, pictures: int = SEVERAL) -> Sides:
+    return {
+        Modality.FACE: Side(VECTOR, quality=(face,), pictures=pictures),
+        Modality.VOICE: Side(VECTOR, quality=(voice,)),
+    }
+
+
+def test_the_least_clear_of_two_clips_counts() -> None:
+    assert clarity(clip(0.9, 0.5), clip(0.7, 1.0)) == Clarity(face=0.7, voice=0.5)
+
+
+def test_what_is_stored_of_a_person_does_not_count() -> None:
+    stored = {Modality.FACE: VECTOR, Modality.VOICE: VECTOR}
+    assert clarity(clip(0.9, 0.5), stored) == Clarity(face=0.9, voice=0.5)
+
+
+@pytest.mark.parametrize("pictures", [0, 1, SEVERAL - 1])
+def test_a_face_of_a_single_picture_is_not_clear(pictures: int) -> None:
+    photograph = clip(1.0, 1.0, pictures)
+    assert clarity(photograph) == Clarity(face=0.0, voice=1.0)
+    assert clarity(clip(1.0, 1.0), photograph) == Clarity(face=0.0, voice=1.0)
+
+
+def test_what_is_missing_is_not_clear() -> None:
+    assert clarity({}) == Clarity()
