@@ -250,13 +250,13 @@ def evaluate_clips(folder: Path, model_dir: Path | None, noise: str, out: Path) 
     """
     from network.serving.encoder import load_encoders
     from train.data.datasets import read_listing, shared_data_dir
-    from train.measure.real_clips import as_markdown, stack_clips
+    from train.measure.real_clips import as_markdown
 
     settings = Settings.from_env()
     encoders = load_encoders(model_dir or settings.storage.model_dir)
     reader = _clip_reader(encoders, read_listing(shared_data_dir() / noise, "audio", "noise"))
-    clips = stack_clips(reader.read(folder, lambda line: click.echo(line, err=True)))
-    _write(out, as_markdown(clips, encoders.fusion.fuse), encoders)
+    clips = reader.read(folder, lambda line: click.echo(line, err=True))
+    _write(out, as_markdown(clips, encoders), encoders)
 
 
 @evaluate.command("room")

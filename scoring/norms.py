@@ -251,7 +251,7 @@ class CohortNorm:
         """
         features = np.column_stack(
             [
-                cohort_features(vectors, self.cohort),
+                self.features(vectors),
                 duration_feature(seconds, len(np.asarray(vectors))),
             ]
         )
@@ -264,9 +264,11 @@ class CohortNorm:
 
         `vectors` (n, size) of unit length represent the people.
         """
-        return self.numbers.person * (
-            cohort_features(vectors, self.cohort)[:, 1] - self.numbers.person_mean
-        )
+        return self.numbers.person * (self.features(vectors)[:, 1] - self.numbers.person_mean)
+
+    def features(self, vectors: npt.ArrayLike) -> Float64Array:
+        """Return `cohort_features` (n, 3) of `vectors` (n, size)."""
+        return cohort_features(vectors, self.cohort)
 
     def deduction(self, others: npt.ArrayLike = (), count: int = 0) -> float:
         """Return what the place takes off a strength. Arguments as `surplus`."""

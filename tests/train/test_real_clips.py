@@ -5,6 +5,7 @@ Trials, what is left out, and a folder of clips through alignment and networks.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from train.measure.real_clips import (
     measure_clips,
     stack_clips,
 )
+from train.measure.served_ratios import weigh_clips
 from utils.config import CaptureSettings
 from utils.errors import DatasetError
 
@@ -87,6 +89,14 @@ def test_probes_of_which_nothing_is_left_do_not_count(clips: Clips) -> None:
     assert measure_clips(worn, BOTH, ("clean", "noise 0 dB")).targets == 9 * 4 * 3
 
 
+def test_what_an_answer_weighs_is_rated_beside_the_cosine(clips: Clips) -> None:
+    sure = (clips.person[:, None] == clips.person).astype(np.float64)
+    bare = measure_clips(clips, BOTH, ("clean", "clean"))
+    rates = measure_clips(clips, BOTH, ("clean", "clean"), sure)
+    assert (rates.fused, rates.served, rates.ratio.value) == (bare.fused, 0.0, 0.0)
+    assert bare.served == bare.fused > 0
+
+
 def test_trials_need_two_clips_of_somebody(clips: Clips) -> None:
     with pytest.raises(DatasetError, match="two usable clips"):
         measure_clips(Clips(np.arange(40), clips.face, clips.voice), BOTH, ("clean", "clean"))
@@ -111,5 +121,9 @@ def test_a_folder_of_clips(tmp_path: Path) -> None:
     assert {clip.person for clip in embedded} == {"ann", "ben", "cid"}
     assert not np.allclose(table.face["clean"], table.face["blur"])
     assert not np.allclose(table.voice["clean"], table.voice["1 s"])
-    assert as_markdown(table, encoders.fusion.fuse).count("\n") == 1 + len(CONDITIONS)
+    embedded[0] = replace(embedded[0], face={**embedded[0].face, "blur": None})
+    served = weigh_clips(embedded, ("blur", "clean"), encoders)
+    assert np.isnan(served[0]).all()
+    assert not np.isnan(served[1:]).any()
+    assert as_markdown(embedded, encoders).count("\n") == 1 + len(CONDITIONS)
     assert [line[:23] for line in lines] == ["left out: ann/notes.mp4"]

@@ -2,14 +2,15 @@
 
 Unlike pseudo-persons (`train/data/pseudo_people.py`), real clips have the face and the
 voice of one person. A clip as it is stands for the template. Every other clip of the
-folder is a probe, degraded after the alignment. Scores are bare cosines. Only clips
-with a face and speech count.
+folder is a probe, degraded after the alignment. Scores are bare cosines, and the ratios
+that an answer weighs (`train/measure/served_ratios.py`). Only clips with a face and speech
+count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ from train.data.pseudo_people import CONDITIONS, Condition, Fuse
 from train.data.renderings import as_speech, assess_crop
 from train.measure.fusion_ratio import Ratio, measure_ratio
 from train.measure.room import RoomClip
-from utils.arrays import EMBEDDING_SIZE, Float32Array
+from train.measure.served_ratios import weigh_clips
+from utils.arrays import EMBEDDING_SIZE, Float32Array, Float64Array
 from utils.errors import DatasetError, MediaError
 from utils.media import Capture, SpeechAnalysis, Waveform
 from utils.modality import PerModality
@@ -54,12 +56,14 @@ class Clips:
 class ClipRates:
     """EER by modality, and how many trials it was measured on.
 
-    `ratio` is the fused EER over that of the better modality.
+    `served` is that of the ratios that an answer weighs. `ratio` is it over that of the
+    better modality.
     """
 
     face: float
     voice: float
     fused: float
+    served: float
     ratio: Ratio
     targets: int
     impostors: int
@@ -93,7 +97,7 @@ class ClipEmbedder:
         ]
         weights = np.array([face.quality.score for face in faces], np.float32)
         vector = self.encoders.face.embed(np.stack(images), weights).vector
-        return Side(vector=vector, quality=(float(np.mean(scores)),))
+        return Side(vector=vector, quality=(float(np.mean(scores)),), pictures=len(faces))
 
     def embed_voices(self, capture: Capture, speech: Waveform) -> dict[str, Side | None]:
         """Voices by condition, None where too little speech is left."""
@@ -191,8 +195,16 @@ def _stack(clips: Sequence[RoomClip], modality: str, condition: str) -> Float32A
     return np.stack([nothing if side is None else side.vector for side in sides])
 
 
-def measure_clips(clips: Clips, fuse: Fuse, condition: Condition) -> ClipRates:
+def measure_clips(
+    clips: Clips, fuse: Fuse, condition: Condition, served: Float64Array | None = None
+) -> ClipRates:
     """Compare clean templates with probes under `condition`.
+
+    Args:
+        clips: The clips.
+        fuse: Fuses faces and voices.
+        condition: Of face and voice of the probes.
+        served: (n, n) ratios that an answer weighs. None: the fused cosines.
 
     Raises:
         DatasetError: Nobody has two clips.
@@ -214,18 +226,29 @@ def measure_clips(clips: Clips, fuse: Fuse, condition: Condition) -> ClipRates:
     cosines = PerModality(
         face=face_probe @ face.T,
         voice=voice_probe @ voice.T,
-        fused=fuse(face_probe, voice_probe) @ fuse(face, voice).T,
+        fused=_fuse(face_probe, voice_probe, fuse) @ _fuse(face, voice, fuse).T,
     )
     scores = cosines.map(lambda matrix: matrix[trials].astype(np.float64))
     rates = scores.map(lambda part: metrics.eer(part, labels).value)
+    weighed = scores if served is None else replace(scores, fused=served[trials])
     return ClipRates(
         face=rates.face,
         voice=rates.voice,
         fused=rates.fused,
-        ratio=measure_ratio(scores, labels, clips.person[np.argwhere(trials)]),
+        served=metrics.eer(weighed.fused, labels).value,
+        ratio=measure_ratio(weighed, labels, clips.person[np.argwhere(trials)]),
         targets=int(labels.sum()),
         impostors=int(len(labels) - labels.sum()),
     )
+
+
+def _fuse(face: Float32Array, voice: Float32Array, fuse: Fuse) -> Float32Array:
+    """Fuse (n, 512) each to (n, size). NaN where one is missing."""
+    there = _is_complete(face, voice)
+    complete = fuse(face[there], voice[there])
+    fused = np.full((len(face), complete.shape[1]), np.nan, np.float32)
+    fused[there] = complete
+    return fused
 
 
 def _is_complete(face: Float32Array, voice: Float32Array) -> npt.NDArray[np.bool_]:
@@ -233,19 +256,21 @@ def _is_complete(face: Float32Array, voice: Float32Array) -> npt.NDArray[np.bool
     return ~np.isnan(face + voice).any(axis=1)
 
 
-def as_markdown(clips: Clips, fuse: Fuse) -> str:
+def as_markdown(clips: Sequence[RoomClip], encoders: Encoders) -> str:
     """Format a table with a row for each condition, EER in percent."""
+    heads = ("face", "voice", "fused cosine", "both, as served", "ratio (95 %)")
     lines = [
-        "| probe: face, voice | face | voice | fused | ratio (95 %) | targets | impostors |",
-        "|" + "---|" * 7,
+        f"| probe: face, voice | {' | '.join(heads)} | targets | impostors |",
+        "|" + "---|" * (len(heads) + 3),
     ]
+    stacked = stack_clips(clips)
     for condition in CONDITIONS:
-        result = measure_clips(clips, fuse, condition)
-        rates = " | ".join(
-            f"{100 * rate:.2f}" for rate in (result.face, result.voice, result.fused)
-        )
+        served = weigh_clips(clips, condition, encoders)
+        result = measure_clips(stacked, encoders.fusion.fuse, condition, served)
+        rates = (result.face, result.voice, result.fused, result.served)
+        cells = " | ".join(f"{100 * rate:.2f}" for rate in rates)
         title = f"{condition[0]} / {condition[1]}"
         lines.append(
-            f"| {title} | {rates} | {result.ratio} | {result.targets} | {result.impostors} |"
+            f"| {title} | {cells} | {result.ratio} | {result.targets} | {result.impostors} |"
         )
     return "\n".join(lines)

@@ -30,6 +30,7 @@ from train.calibration.galleries import Fold
 from train.calibration.gallery_fit import FEW_DRAWS
 from train.calibration.people import People
 from train.data.pseudo_people import Fuse
+from train.measure.remembered import with_memory
 from utils.arrays import Float32Array, Float64Array
 from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality
@@ -129,6 +130,19 @@ def _interval(hits: Float64Array, answers: Sequence[Answer]) -> tuple[float, flo
     return interval.low, interval.high
 
 
+def join_sides(face: Side | None, voice: Side | None, fuse: Fuse) -> Sides:
+    """Join a face and a voice to one clip. None for what is missing."""
+    sides = {Modality.FACE: face, Modality.VOICE: voice}
+    there = {modality: side for modality, side in sides.items() if side is not None}
+    if face is not None and voice is not None:
+        there[Modality.FUSED] = Side(
+            vector=fuse(face.vector[None], voice.vector[None])[0],
+            speech_s=voice.speech_s,
+            quality=(*face.quality, *voice.quality),
+        )
+    return there
+
+
 @dataclass(frozen=True)
 class Service:
     """What answers."""
@@ -139,15 +153,7 @@ class Service:
 
     def probe(self, face: Side | None, voice: Side | None) -> Sides:
         """Join a face and a voice to one clip."""
-        sides = {Modality.FACE: face, Modality.VOICE: voice}
-        there = {modality: side for modality, side in sides.items() if side is not None}
-        if face is not None and voice is not None:
-            there[Modality.FUSED] = Side(
-                vector=self.fuse(face.vector[None], voice.vector[None])[0],
-                speech_s=voice.speech_s,
-                quality=(*face.quality, *voice.quality),
-            )
-        return there
+        return join_sides(face, voice, self.fuse)
 
     def gallery(self, clips: Sequence[RoomClip]) -> Snapshot:
         """Enrol people with one clean clip each."""
@@ -190,7 +196,7 @@ class Calibrator:
 
     def without(self, held_out: Collection[str]) -> Calibrations:
         """Fit to everybody but these people of the places."""
-        return PerModality.of(lambda modality: self._fit_once(modality, held_out))
+        return with_memory(PerModality.of(lambda modality: self._fit_once(modality, held_out)))
 
     def _fit_once(self, modality: Modality, held_out: Collection[str]) -> Calibration:
         if self._cache is None:
