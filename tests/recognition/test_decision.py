@@ -308,12 +308,10 @@ def test_a_voice_that_is_accepted_may_say_too_little_to_confirm_it(
 
 @pytest.mark.parametrize(("quality", "outcome"), [(1.0, Outcome.CONFLICT), (0.8, Outcome.ACCEPTED)])
 def test_what_is_clear_and_says_nothing_is_against(quality: float, outcome: Outcome) -> None:
-    evidence = both(CLEAR, 0.3, clarity=Clarity(voice=quality))
-    decision = _decide_fused(FUSED_A, accepted("a"), UNKNOWN, evidence=evidence)
-    assert decision.outcome == outcome
-    of_face = both(0.3, CLEAR, clarity=Clarity(face=quality, voice=1.0))
-    decision = _decide_fused(FUSED_A, UNKNOWN, voice_of("a"), evidence=of_face)
-    assert decision.outcome == outcome
+    voice = both(CLEAR, 0.3, clarity=Clarity(voice=quality))
+    assert _decide_fused(FUSED_A, accepted("a"), UNKNOWN, evidence=voice).outcome == outcome
+    face = both(0.3, CLEAR, clarity=Clarity(face=quality, voice=1.0))
+    assert _decide_fused(FUSED_A, UNKNOWN, voice_of("a"), evidence=face).outcome == outcome
 
 
 def test_both_are_required() -> None:

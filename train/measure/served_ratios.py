@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 
@@ -38,7 +39,8 @@ def weigh_clips(
     calibrations = calibrations_of(encoders)
     probes = [_sides(clip, condition, encoders) for clip in clips]
     stored = [_sides(clip, ("clean", "clean"), encoders) for clip in clips]
-    return np.array([[_weigh(one, other, calibrations) for other in stored] for one in probes])
+    ratios = [_weigh(*pair, calibrations) for pair in product(probes, stored)]
+    return np.array(ratios).reshape(len(clips), len(clips))
 
 
 def _sides(clip: RoomClip, condition: Condition, encoders: Encoders) -> Sides:
