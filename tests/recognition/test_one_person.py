@@ -25,7 +25,7 @@ from utils.errors import (
     UnlikePersonError,
 )
 from utils.media import AlignedFace, Capture, OtherFace
-from utils.modality import Modality
+from utils.modality import SINGLE, Modality
 
 Clip = Callable[..., Path]
 
@@ -132,6 +132,17 @@ def test_a_face_that_changes_at_a_cut_does_not_spoil_the_other(
     assert match.person_id == "ann"
     assert match.score == pytest.approx(0.8, abs=0.15)
     assert "mixed_people" in [hint.code for hint in answer.observation.hints]
+
+
+def test_the_pictures_of_the_main_person_count(
+    duet: Recognizer, aligner: DuetAligner, tmp_path: Path
+) -> None:
+    """Those of somebody else in the same place do not."""
+    pictures = []
+    for aligner.show in ("one", "cut"):
+        sides = duet.observe(ClipFile(ann(tmp_path))).sides
+        pictures.append([sides[modality].pictures for modality in SINGLE])
+    assert pictures == [[1, 0], [4, 0]]
 
 
 def test_a_face_alone_is_not_judged_by_its_sound(
