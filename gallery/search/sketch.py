@@ -245,6 +245,8 @@ def narrow(
     lowest = max(int(np.partition(products, -place)[-place]), cut.along)
     read = np.flatnonzero(products >= lowest)
     cosines = score(candidates.rows[read])
+    if candidates.left >= _least_to_read(cosines):
+        return None
     for _ in range(_ROUNDS):
         least = float(np.partition(cosines, -nearest)[-nearest])
         needed = _lowest(products[read], cosines, least, share)
@@ -261,17 +263,17 @@ def narrow(
 
 def _read_best(
     candidates: Candidates, read: IndexArray, cosines: Float32Array, lowest: int, *, score: Score
-) -> tuple[IndexArray, Float32Array] | None:
-    """Read who may be nearer than the best, below the product `lowest`.
-
-    None where somebody who is no candidate may be.
-    """
-    best = _to_product(float(cosines.max()) - _ROUNDING)
-    if candidates.left >= best:
-        return None
-    more = np.flatnonzero((candidates.most >= best) & (candidates.products < lowest))
+) -> tuple[IndexArray, Float32Array]:
+    """Read who may be nearer than the best, below the product `lowest`."""
+    may_be = candidates.most >= _least_to_read(cosines)
+    more = np.flatnonzero(may_be & (candidates.products < lowest))
     rows = candidates.rows[np.concatenate([read, more])]
     return rows, np.concatenate([cosines, score(candidates.rows[more])])
+
+
+def _least_to_read(cosines: Float32Array) -> int:
+    """What somebody's product must be at the most, to be nearer than the best of these."""
+    return _to_product(float(cosines.max()) - _ROUNDING)
 
 
 def _lowest(products: ProductArray, cosines: Float32Array, least: float, share: float) -> int:
