@@ -191,9 +191,12 @@ def test_many_people_are_searched_in_memory(store: Store, url: str) -> None:
         fill(connection, store, 60)
     store.enroll(NewPerson("alone"), templates(9001, "v"))
     exact = MemoryIndex(store, StubEncoders()).snapshot()
+    assert indexes[0].in_memory().snapshot().people == 61, "for a comparison of all"
+    assert isinstance(indexes[0]._index, DatabaseIndex), "searches stay where they are"
     for index in indexes:
         index.near(probe(1))
         assert isinstance(index._index, CodeIndex)
+        assert index.in_memory() is index._index
         for i in (*range(0, 60, 7), 500):
             asked = probe(100 + i)
             for m in asked:
