@@ -4,9 +4,10 @@ SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 PAGES := web/pages
-# Tests run in as many processes, a file in one of them.
-WORKERS ?= 2
-PARALLEL := -n $(WORKERS) --dist loadfile
+# Tests run in as many processes, a file in one of them, in the order of tests/conftest.py.
+# One more than processors: many tests wait for a browser or a service.
+WORKERS ?= 3
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Folders whose tests ask no service and no browser.
 QUICK := $(addprefix tests/,align gallery house network recognition scoring train utils)
 # Installs a file of requirements, with a line for each package as it comes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of a folder, and run those of TensorFlow last.
 
-    Until the first of them nothing may load it: see `pytest_runtest_teardown`.
+    Until the first of them nothing may load it: see `pytest_runtest_teardown`. Files of
+    few tests come first, as those have the long ones: so none is long at the end, when
+    the other processes have nothing left.
     """
     for item in items:
         folder = item.path.relative_to(ROOT).parts[0]
@@ -35,7 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(marker)
         if _uses_postgres(item):
             item.add_marker(pytest.mark.postgres)
-    items.sort(key=_needs_tensorflow)
+    sizes = Counter(item.path for item in items)
+    items.sort(key=lambda item: (_needs_tensorflow(item), sizes[item.path]))
 
 
 def pytest_collection_finish() -> None:
