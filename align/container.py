@@ -24,6 +24,9 @@ from utils.errors import MediaCorruptError, MediaTooLongError
 # A container may name other files or addresses: only the file itself is ever opened
 _OPEN_OPTIONS = {"protocol_whitelist": "file"}
 
+UNDECODABLE = (av.error.FFmpegError, ValueError, NotImplementedError, ArithmeticError)
+"""What PyAV raises for a file or a packet that is damaged, or of a rare kind."""
+
 # Frames per second of a stream that does not state its rate
 _USUAL_RATE = 25
 
@@ -98,7 +101,7 @@ def open_container(path: Path, kind: MediaKind) -> Iterator[InputContainer]:
         container = av.open(
             str(path), format=kind.demuxer, options=_OPEN_OPTIONS, metadata_errors="ignore"
         )
-    except (av.error.FFmpegError, ValueError, MemoryError) as error:
+    except (*UNDECODABLE, MemoryError) as error:
         raise MediaCorruptError(
             f"The file begins like {kind.name}, but cannot be opened: {_reason(error)}."
         ) from None
@@ -199,14 +202,14 @@ class _PacketReader:
                 self._take(packet)
                 if self._is_enough():
                     return False
-        except (av.error.FFmpegError, ValueError):
+        except UNDECODABLE:
             pass
         return True
 
     def _take(self, packet: av.Packet[Any]) -> None:
-        track = self._tracks[packet.stream_index]
-        time_s = measure_time_s(packet, track)
-        if time_s is None:
+        track = self._tracks.get(packet.stream_index)  # none of the last one, which is empty
+        time_s = track and measure_time_s(packet, track)
+        if track is None or time_s is None:
             return
         length_s = _to_seconds(packet.duration, packet)
         self.end_s = max(self.end_s, time_s + length_s)

@@ -21,7 +21,11 @@ from utils.media import Frame
 # JPEG includes MPO, the one with several pictures that phones write
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF")
 _EXCESSIVE = "Send a smaller picture."
-_BROKEN = (OSError, ValueError, SyntaxError, struct.error, EOFError, MemoryError)
+# What the decoders of pictures raise for a file that is damaged
+_BROKEN = (
+    *(OSError, ValueError, SyntaxError, struct.error, EOFError, MemoryError),
+    *(RuntimeError, ArithmeticError, LookupError, TypeError),
+)
 
 
 def read_photo(path: Path, limits: ReadLimits) -> Frame:
@@ -41,8 +45,9 @@ def read_photo(path: Path, limits: ReadLimits) -> Frame:
             picture.draft("RGB", size)
             return Frame(_to_array(picture, max(size)), time_s=0.0)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        most = limits.max_photo_px // 1_000_000
         raise MediaTooLargeError(
-            "The picture has too many pixels to be read.", _EXCESSIVE
+            f"A picture may have {most} million pixels. Received: more.", _EXCESSIVE
         ) from None
     except _BROKEN:
         raise MediaCorruptError(

@@ -16,6 +16,7 @@ import av
 from av.container import InputContainer
 
 from align.container import (
+    UNDECODABLE,
     TimedPacket,
     Track,
     choose_picture,
@@ -133,7 +134,7 @@ class _Decoder:
                 if is_first:
                     self._ahead_s = _measure_ahead_s(self._container, self._track)
                 yield TimedPacket(packet, time_s + self._ahead_s)
-        except (av.error.FFmpegError, ValueError):
+        except UNDECODABLE:
             return
 
     def _hold(self, packet: TimedPacket) -> None:
@@ -165,7 +166,7 @@ class _Decoder:
     def _feed(self, packet: av.Packet[Any] | None) -> Iterator[Frame]:
         try:
             pictures = self._codec.decode(packet)
-        except (av.error.FFmpegError, ValueError):
+        except UNDECODABLE:
             return
         for picture in pictures:
             time_s = self._time_s(picture)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import av
 import numpy as np
 
-from align.container import Track
+from align.container import UNDECODABLE, Track
 from align.limits import Deadline, ReadLimits
 from utils.arrays import RATE_HZ, Float32Array
 from utils.media import Waveform
@@ -36,7 +36,7 @@ def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:
         try:
             for frame in codec.decode(packet):
                 mixer.push(frame)
-        except (av.error.FFmpegError, ValueError):
+        except UNDECODABLE:
             continue
         if deadline.is_over:
             break
@@ -95,7 +95,9 @@ class Resampler:
             return []
         try:
             return [_to_channels(ready) for ready in self._resampler.resample(frame)]
-        except av.error.EOFError:
+        except UNDECODABLE:  # also at its end, and for more channels than it takes
+            self._resampler = None
+            self._format = ()
             return []
 
 

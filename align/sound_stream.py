@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from av.container import InputContainer
 
-from align.container import choose_picture, choose_sounds, open_container
+from align.container import UNDECODABLE, choose_picture, choose_sounds, open_container
 from align.decode import identify_kind
 from align.sound import Resampler, mix
 from utils.arrays import RATE_HZ, Float32Array
@@ -94,7 +93,7 @@ def _decode(container: InputContainer, stream: Any) -> Iterator[Float32Array]:
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, av.error.FFmpegError, ValueError):
+        except (StopIteration, *UNDECODABLE):
             break
         yield from _decode_packet(packet, resampler)
     yield from resampler.push(None)
@@ -106,7 +105,7 @@ def _decode_packet(packet: Any, resampler: Resampler) -> Iterator[Float32Array]:
             if resampler.is_new_format(frame):
                 yield from resampler.push(None)
             yield from resampler.push(frame)
-    except (av.error.FFmpegError, ValueError):
+    except UNDECODABLE:
         return
 
 

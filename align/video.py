@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from align.audience import Audience, Nobody
-from align.container import TimedPacket, Track, scale_ticks
+from align.container import UNDECODABLE, TimedPacket, Track, scale_ticks
 from align.film import Film
 from align.limits import LEAST_OPENING_S, OPENING_S, Deadline, ReadLimits, refuse_many_pixels
 from align.sampling import Group, choose_nearest, choose_times, plan
@@ -191,7 +191,7 @@ class _Decoder:
                 for frame in self._codec.decode(packet):
                     if not frame.is_corrupt:
                         yield frame
-            except (av.error.FFmpegError, ValueError):
+            except UNDECODABLE:
                 continue
             if self.is_late:
                 return

@@ -12,14 +12,14 @@ from utils.modality import Modality
 def why_no_face(capture: Capture) -> str:
     """Say why a clip has no usable face."""
     if not capture.has_picture:
-        return "The clip has no picture"
+        return "The clip has no picture that can be read"
     return "No usable face: no face was found"
 
 
 def why_no_voice(capture: Capture, min_speech_s: float) -> str:
     """Say why a clip has no usable speech, of which `min_speech_s` seconds are needed."""
     if not capture.has_sound:
-        return "The clip has no sound"
+        return "The clip has no sound that can be read"
     heard_s = capture.speech_analysis.quality.speech_s
     return f"No usable speech: {heard_s:.1f} s of speech heard, {min_speech_s:g} s needed"
 

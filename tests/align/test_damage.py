@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image as Pillow
 
 from align.decode import ReadLimits, read_clip
@@ -66,6 +68,9 @@ def test_text_renamed_to_mp4_is_named_as_text(tmp_path: Path) -> None:
     [
         (b"%PDF-1.7 ....", "PDF"),
         (b"PK\x03\x04......", "zip"),
+        (b"II*\x00......", "TIFF"),
+        (b"\x00\x00\x00\x0cjP  \r\n", "JPEG 2000"),
+        (b"\x00\x00\x01\x00....", "icon"),
         (b"GIF89a.....", "GIF"),
         (b"#EXTM3U\nhttp://example.org/a.ts\n", "text"),
         (b"ffconcat version 1.0\nfile /etc/passwd\n", "text"),
@@ -85,6 +90,35 @@ def test_other_content_is_refused_with_its_name(tmp_path: Path, head: bytes, wor
 def test_a_picture_under_the_name_of_a_video_is_still_a_picture(tmp_path: Path) -> None:
     media.write_photo(tmp_path / "a.jpg", draw_corners()).rename(tmp_path / "a.mp4")
     assert len(read_clip(tmp_path / "a.mp4", LIMITS).frames) == 1
+
+
+@pytest.mark.parametrize("codec", [b"encv", b"tmcd", b"\0\0\0\0"])
+def test_sound_behind_a_picture_of_no_use_is_read(tmp_path: Path, codec: bytes) -> None:
+    """The picture is the first stream, and is encrypted, a time code, or nothing known."""
+    path = media.write_video(tmp_path / "a.mp4", grey_frames(12), media.tone(1.0), 12)
+    path.write_bytes(path.read_bytes().replace(b"avc1", codec))
+    clip = read_clip(path, LIMITS)
+    assert not clip.frames
+    assert len(clip.waveforms[0].samples) == pytest.approx(16000, rel=0.1)
+
+
+def test_a_sound_of_hundreds_of_channels_is_corrupt(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros((4000, 255), np.float32), 16000)
+    refuse(tmp_path / "a.wav", MediaCorruptError)
+
+
+@pytest.mark.parametrize("name", ["a.avif", "a.heic", "a.webp", "a.png", "a.jpg"])
+def test_a_picture_with_damage_in_the_middle_is_read_or_corrupt(tmp_path: Path, name: str) -> None:
+    """Whatever its decoder raises."""
+    data = media.write_photo(tmp_path / name, draw_corners()).read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        damaged = bytearray(data)
+        for place in rng.integers(len(data) // 4, len(data), 20):
+            damaged[place] ^= 0xFF
+        (tmp_path / name).write_bytes(damaged)
+        with suppress(MediaCorruptError, MediaTooLargeError, MediaTypeError):
+            assert len(read_clip(tmp_path / name, LIMITS).frames) == 1
 
 
 def test_truncated_without_an_index_is_corrupt(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ tests/support/shapes.py states the shape.
 
 from __future__ import annotations
 
+import gzip
 import logging
 from typing import Any
 
@@ -84,16 +85,34 @@ def test_wrong_content_type_of_json(
     )
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"{", b'{"name": }', b"\xff\xfe", b"[" * 60_000, b'{"name": 1' + b"0" * 5000 + b"}"],
-)
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip"])
+def test_a_body_that_is_compressed(client: FlaskClient, encoding: str) -> None:
+    """It is read nowhere, whatever it would become."""
+    headers = {"Content-Encoding": encoding}
+    body = gzip.compress(b'{"person_id": "ann"}')
+    sent = client.post("/v1/people", data=body, content_type="application/json", headers=headers)
+    assert encoding in assert_error(sent, 415, "content_type")["message"]
+    form = {"media": media(face="ann")}
+    assert_error(client.post("/v1/identify", data=form, headers=headers), 415, "content_type")
+    plain = {"Content-Encoding": "identity"}
+    assert client.post("/v1/people", json={"name": "Ann"}, headers=plain).status_code == 201
+
+
+BROKEN_JSON = {
+    b"": "nothing",
+    b"{": "line 1, column 2",
+    b'{"name":\n }': "line 2, column 2",
+    b'{"name": "\xff"}': "no UTF-8",
+    b"[" * 60_000: "too deep",
+    b'{"name": 1' + b"0" * 5000 + b"}": "too long",
+    b'{"name": "a", "name": "b"}': "twice: 'name'",
+}
+
+
+@pytest.mark.parametrize("body", BROKEN_JSON, ids=BROKEN_JSON.values())
 def test_broken_json(client: FlaskClient, body: bytes) -> None:
-    assert_error(
-        client.post("/v1/people", data=body, content_type="application/json"),
-        400,
-        "invalid_request",
-    )
+    sent = client.post("/v1/people", data=body, content_type="application/json")
+    assert BROKEN_JSON[body] in assert_error(sent, 400, "invalid_request")["message"]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from tests.support.waiting import LIMIT_S, until
 
 PROGRAMS = ("app.py", "app_web.py")
 PAGES = ("kiosk", "people")
+LINE = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -248,31 +249,38 @@ class TestRunning:
         assert requests.get(service.url + "/v1/health", timeout=30).status_code == 200
 
     @pytest.mark.parametrize(
-        ("sent", "status"),
+        ("sent", "status", "received"),
         [
-            (b"nonsense\r\n\r\n", 400),
-            (b"GET / HTTP/9.9\r\n\r\n", 400),
-            (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
-            (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", 431),
-            (b"GET / HTTP/1.1\r\nHost: localhost\r\nBad Header: 1\r\n\r\n", 400),
+            (b"nonsense\r\n\r\n", 400, "a first line"),
+            (b"GET / HTTP/9.9\r\n\r\n", 400, "another version"),
+            (b"get / HTTP/1.1\r\n\r\n", 400, "a method"),
+            (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\n\r\n", 414, "more"),
+            (LINE + b"X: " + b"y" * 100_000 + b"\r\n\r\n", 431, "more"),
+            (LINE + b"Bad Header: 1\r\n\r\n", 400, "a header whose name"),
+            (LINE + b"X: a\r\n b\r\n\r\n", 400, "a header of several lines"),
+            (LINE + b"Content-Length: -1\r\n\r\n", 400, "a header"),
+            (LINE + b"Transfer-Encoding: junk\r\n\r\n", 400, "a Transfer-Encoding"),
+            (LINE + b"Expect: junk\r\n\r\n", 400, "an Expect"),
             (
                 (
                     b"POST /v1/people HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:"
                     b" chunked\r\nContent-Type: application/json\r\n\r\nzz\r\n"
                 ),
                 400,
+                "",
             ),
-            (b"GET /v1/people HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403),
+            (b"GET /v1/people HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403, "evil"),
         ],
     )
     def test_what_is_no_good_http_gets_the_error_shape_too(
-        self, service: Service, sent: bytes, status: int
+        self, service: Service, sent: bytes, status: int, received: str
     ) -> None:
         head, _, body = exchange(service, sent).partition(b"\r\n\r\n")
         assert head.split()[1] == str(status).encode(), head
         assert b"application/json" in head
         error = json.loads(body)["error"]
         assert set(error) == {"code", "message", "hint", "request_id"}
+        assert received in error["message"].partition("Received: ")[2]
 
     def test_https_is_told_that_the_port_speaks_http(self, service: Service) -> None:
         started = time.monotonic()

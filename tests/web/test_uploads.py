@@ -132,7 +132,8 @@ def test_too_much_beside_the_file(client: FlaskClient, settings: Settings) -> No
         "media_too_large",
     )
     many = {f"media{i}": media(face="ann") for i in range(30)}
-    assert_error(send(client, "/v1/identify", **many), 413, "media_too_large")
+    refused = assert_error(send(client, "/v1/identify", **many), 413, "media_too_large")
+    assert "16 fields and files" in refused["message"]
     assert_error(client.post("/v1/people", json={"name": "x" * 100_000}), 413, "media_too_large")
     assert_error(
         client.post("/Identification_Request", data={"name": "x" * 100_000}), 413, "media_too_large"

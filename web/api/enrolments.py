@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from pathlib import Path
 from typing import Any
 
@@ -281,10 +280,7 @@ def _read_listing(path: Path) -> list[ListedFile]:
             f"`listing` has at most {MAX_LISTING_BYTES:,} bytes. Received: {size:,}",
             "List fewer files, or leave `head` out.",
         )
-    try:
-        listed = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        raise InvalidRequestError("`listing` must be JSON in UTF-8. It cannot be parsed.") from None
+    listed = parse.read_json(path.read_bytes(), "`listing`")
     if not isinstance(listed, list):
         raise InvalidRequestError("`listing` must be a list of objects. It is none.")
     files = [_read_listed(one) for one in listed]

@@ -12,6 +12,7 @@ import uuid
 from contextlib import suppress
 from typing import Any
 
+from gunicorn.http import errors
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
@@ -31,6 +32,17 @@ FIRST_BYTE_S = 5.0
 LINGER_S = 2.0
 _HANDSHAKE = b"\x16"  # type of the first record of TLS (RFC 8446, 5.1)
 LINGER_READS = 16
+FAULTS: dict[type[ParseException], str] = {
+    errors.InvalidRequestLine: "a first line that is none",
+    errors.InvalidRequestMethod: "a method of other letters than A to Z",
+    errors.InvalidHTTPVersion: "another version of HTTP",
+    errors.ObsoleteFolding: "a header of several lines",
+    errors.InvalidHeaderName: "a header whose name is none",
+    errors.InvalidHeader: "a header that is none, or that is there twice",
+    errors.UnsupportedTransferCoding: "a Transfer-Encoding other than chunked",
+    errors.ExpectationFailed: "an Expect other than 100-continue",
+}
+"""What is wrong with the head of a request, without what stands in it."""
 
 
 class TlsSpokenError(Exception):
@@ -125,11 +137,19 @@ def _read_off(client: Any) -> None:
 
 def _refusal(exc: BaseException) -> tuple[int, DuetError]:
     if isinstance(exc, LimitRequestLine):
-        return 414, InvalidRequestError("The URL is too long.")
+        return 414, InvalidRequestError("A URL may have 4,000 bytes. Received: more")
     if isinstance(exc, LimitRequestHeaders):
-        return 431, InvalidRequestError("The headers are too long.")
+        return 431, InvalidRequestError(
+            "A request may have 100 headers of 8,000 bytes each. Received: more"
+        )
     if isinstance(exc, ParseException):
-        return 400, InvalidRequestError("This is no HTTP/1.1 request that the service understands.")
+        received = next(
+            (it for kind, it in FAULTS.items() if isinstance(exc, kind)), "something else"
+        )
+        return 400, InvalidRequestError(
+            f"A request must be one of HTTP/1.1. Received: {received}",
+            "Send it with a client for HTTP/1.1, such as curl.",
+        )
     if isinstance(exc, ssl.SSLError):
         return 400, InvalidRequestError("This port speaks https.", "Write https:// in the address.")
     if isinstance(exc, TlsSpokenError):

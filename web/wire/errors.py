@@ -180,10 +180,17 @@ def _from_http(error: HTTPException) -> DuetError:
 
 
 def too_large() -> MediaTooLargeError:
-    """Make the error for a body over the limit of this request."""
+    """Make the error for a body over one of the limits of this request."""
+    limit = request.max_content_length or 0
     is_form = request.mimetype == "multipart/form-data"
+    if is_form and request.content_length and request.content_length <= limit:
+        return MediaTooLargeError(
+            f"A form may have {request.max_form_parts} fields and files, and"
+            f" {request.max_form_memory_size or 0:,} bytes beside the files. Received: more",
+            "Send fewer or shorter fields. A clip goes into the form as a file.",
+        )
     return MediaTooLargeError(
-        f"The body of this request may have {request.max_content_length or 0:,} bytes at most, "
+        f"The body of this request may have {limit:,} bytes at most, "
         f"with few and short fields beside the file. Received: {request.content_length or 'more'}",
         "" if is_form else "Send shorter fields; a clip goes into a multipart form.",
     )

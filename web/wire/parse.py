@@ -105,13 +105,29 @@ def json_object(
             f"This route reads {JSON}. Received: {_received_type()}",
             f"Send the header Content-Type: {JSON}.",
         )
-    try:
-        body = json.loads(
-            cast(UploadRequest, request).json_text(limit_bytes), object_pairs_hook=_unique
-        )
-    except (ValueError, RecursionError):
-        raise InvalidRequestError("The body must be JSON in UTF-8. It cannot be parsed.") from None
+    body = read_json(cast(UploadRequest, request).json_text(limit_bytes), "The body")
     return checked_object(body, allowed, required, "The body")
+
+
+def read_json(data: bytes, what: str) -> Any:
+    """Read JSON of which no object gives a field twice. Raises InvalidRequestError."""
+    try:
+        return json.loads(data, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError(
+            f"{what} must be JSON in UTF-8. Received: {_fault_of(error, data)}"
+        ) from None
+
+
+def _fault_of(error: ValueError | RecursionError, data: bytes) -> str:
+    """Say why something is no JSON, without what stands in it."""
+    if not data.strip():
+        return "nothing"
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, column {error.colno}: {error.msg}"
+    if isinstance(error, UnicodeDecodeError):
+        return "bytes that are no UTF-8"
+    return "lists that are too deep, or a number that is too long"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -119,7 +135,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in pairs:
         if name in values:
-            raise InvalidRequestError(f"Duplicate field {name[:40]!r} in the JSON object.")
+            raise InvalidRequestError(
+                f"A field of a JSON object must be given once. Received twice: {name[:40]!a}"
+            )
         values[name] = value
     return values
 

@@ -21,7 +21,7 @@ from werkzeug.formparser import FormDataParser
 
 from utils.config import Settings
 from utils.errors import NO_ROOM, ConfigError, InvalidRequestError, StorageFullError
-from web.wire.errors import UploadBrokenError, UploadTimeoutError
+from web.wire.errors import ContentTypeError, UploadBrokenError, UploadTimeoutError
 
 PREFIX = "upload-"
 BODY = "duet.body"
@@ -62,8 +62,18 @@ class UploadRequest(Request):
     def _load_form_data(self) -> None:
         if self.mimetype != "multipart/form-data":
             self.max_content_length = SMALL_BODY_BYTES
+        self._refuse_compression()
         with reading_body():
             super()._load_form_data()
+
+    def _refuse_compression(self) -> None:
+        """A small body could become a large one. Raises ContentTypeError."""
+        encoding = self.headers.get("Content-Encoding", "identity")
+        if encoding.strip().lower() != "identity":
+            raise ContentTypeError(
+                f"The body must not be compressed. Received: Content-Encoding={encoding[:40]!r}",
+                "Send it as it is, without the header Content-Encoding.",
+            )
 
     def keep(self, data: bytes) -> Path:
         """Write `data`, which came within the body, to a file.
@@ -79,6 +89,7 @@ class UploadRequest(Request):
     def json_text(self, limit_bytes: int = SMALL_BODY_BYTES) -> bytes:
         """The body of a JSON request, of bounded size."""
         self.max_content_length = limit_bytes
+        self._refuse_compression()
         with reading_body():
             return self.get_data(cache=False)
 
