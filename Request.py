@@ -34,6 +34,11 @@ import requests
 
 TIMEOUT_S = (5, 180)
 MOST_TIMES = 20
+ADDRESS_FAULTS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
 LINES = {"fused": "Answer", "face": "By face alone", "voice": "By voice alone"}
 
 
@@ -43,6 +48,8 @@ def main(argv: list[str] | None = None) -> int:
     Exit status: 0 answered, 1 refused by the service, 2 wrong use or no service.
     """
     args = parse(argv)
+    if args.ca and not is_file(Path(args.ca)):
+        return fail(f"No such certificate: {args.ca}")
     try:
         refusal = draw_digits(args)
         if refusal is not None:
@@ -50,21 +57,35 @@ def main(argv: list[str] | None = None) -> int:
         args.clip = args.clip or ask_for_clip()
         if args.clip is None:
             return fail("Name a clip: python Request.py CLIP")
-        if not args.clip.is_file():
+        if not is_file(args.clip):
             return fail(f"No such file: {args.clip}")
         answer = send_when_free(args)
-    except requests.exceptions.SSLError as error:
+    except (OSError, UnicodeEncodeError) as error:  # those of requests are OSErrors
+        return fail(say_why(error, args))
+    return show(answer, args)
+
+
+def say_why(error: Exception, args: argparse.Namespace) -> str:
+    """Say why there is no answer."""
+    if isinstance(error, ADDRESS_FAULTS):
+        return (
+            f"The address must be one such as http://127.0.0.1:5000. Received: {args.url!r}."
+            " Change --url, DUET_URL or DUET_PORT."
+        )
+    if isinstance(error, requests.exceptions.SSLError):
         if "CERTIFICATE_VERIFY_FAILED" not in str(error):
-            return fail(f"{args.url} does not speak https. Does the service speak http://?")
-        return fail(
+            return f"{args.url} does not speak https. Does the service speak http://?"
+        return (
             f"The certificate of {args.url} is not trusted here. If it is your own, add --ca"
             " service.crt"
         )
-    except requests.exceptions.ConnectionError:
-        return fail(f"No service answers at {args.url}. Start it with `make run`.")
-    except requests.exceptions.RequestException as error:
-        return fail(f"The request failed: {error}")
-    return show(answer, args)
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return f"No service answers at {args.url}. Start it with `make run`."
+    if isinstance(error, requests.exceptions.RequestException):
+        return f"The request failed: {error}"
+    if isinstance(error, OSError):
+        return f"{args.clip} cannot be read: {error.strerror or error}."
+    return "A name must be text in UTF-8, and a key plain letters and digits."
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -91,6 +112,13 @@ def default_url() -> str:
     return os.environ.get("DUET_URL") or f"http://127.0.0.1:{port}"
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file. A name that no file can have is none."""
+    with contextlib.suppress(OSError, ValueError):
+        return path.is_file()
+    return False
+
+
 def ask_for_clip() -> Path | None:
     """Ask for a clip until a file is named. None where nothing is."""
     while True:
@@ -101,7 +129,7 @@ def ask_for_clip() -> Path | None:
         if not text.strip():
             return None
         path = read_path(text)
-        if path.is_file():
+        if is_file(path):
             return path
         print(f"No such file: {path}", file=sys.stderr)
 
@@ -109,7 +137,7 @@ def ask_for_clip() -> Path | None:
 def read_path(text: str) -> Path:
     """Read a path as it is typed, pasted, or dropped into a terminal with quotes."""
     path = Path(text.strip()).expanduser()
-    if path.is_file() or os.name == "nt":
+    if is_file(path) or os.name == "nt":
         return Path(text.strip().strip('"')).expanduser() if os.name == "nt" else path
     try:
         return Path(*shlex.split(text)[:1]).expanduser()

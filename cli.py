@@ -44,9 +44,10 @@ from commands import (
     webhooks,
     wording,
 )
+from commands.faults import Program
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @wording.LANGUAGE
 def cli(lang: str | None) -> None:
     """Identify people by face and voice.

@@ -136,3 +136,33 @@ def test_the_address_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("DUET_URL", "https://duet.example.org/id")
     assert default_url() == url_of_service() == "https://duet.example.org/id"
     assert Request.parse(["a.mp4"]).url == "https://duet.example.org/id"
+
+
+WRONG = {
+    "--url 127.0.0.1:5000": "The address must be one such as",
+    "--url http://127.0.0.1:port": "Received: 'http://127.0.0.1:port'",
+    "--url ftp://127.0.0.1": "The address must be one such as",
+    "--ca nowhere.crt": "No such certificate: nowhere.crt",
+    "--api-key k\u20ac": "a key plain letters and digits",
+    "--name \udcff": "A name must be text in UTF-8",
+}
+
+
+@pytest.mark.parametrize("words", WRONG, ids=ascii)
+def test_words_that_cannot_be_used_are_told_in_a_line(
+    url: str, tmp_path: Path, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"a clip")
+    assert main([str(tmp_path / "a.mp4"), "--url", url, *words.split()]) == 2
+    printed = capsys.readouterr().err
+    assert WRONG[words] in printed
+    assert printed.count("\n") == 1
+
+
+def test_files_that_cannot_be_read_are_told_in_a_line(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["x" * 300, "--url", url]) == 2
+    assert "No such file: xxx" in capsys.readouterr().err
+    assert main(["/proc/self/mem", "--url", url]) == 2
+    assert capsys.readouterr().err == "/proc/self/mem cannot be read: Input/output error.\n"

@@ -1,0 +1,58 @@
+"""Faults of files and words that a command did not foresee: one message, no traceback."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import click
+
+from commands.shared import describe
+from utils.errors import NO_ROOM, DuetError, InvalidRequestError, StorageFullError
+
+_OTHER_FILE = "Check that it is there and whose it is, or name another one."
+
+
+class Program(click.Group):
+    """The commands of the program."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except (OSError, RuntimeError, UnicodeEncodeError) as error:
+            refusal = refuse(error)
+            if refusal is None:
+                raise
+            raise click.ClickException(describe(refusal)) from error
+
+
+def refuse(error: Exception) -> DuetError | None:
+    """Say what is wrong with a file or a word. None for what is no fault of either."""
+    if isinstance(error, UnicodeEncodeError):
+        # The word is not repeated: it may be a key
+        sign = ord(error.object[error.start])
+        return InvalidRequestError(
+            "A word of the command must be text, and a key plain letters and digits."
+            f" Received: a word with the sign U+{sign:04X}"
+        )
+    if isinstance(error, OSError):
+        return _refuse_file(error)
+    if str(error).startswith("Symlink loop"):  # of Path.resolve
+        return InvalidRequestError(
+            "A file or folder must be one that can be used. Received: links in a circle",
+            _OTHER_FILE,
+        )
+    return None
+
+
+def _refuse_file(error: OSError) -> DuetError | None:
+    if error.errno in (None, errno.EPIPE):
+        return None
+    if error.errno in NO_ROOM:
+        return StorageFullError("The disk is full.", "Free some space, and repeat the command.")
+    named = ascii(str(error.filename)[:200]) if error.filename else "one"
+    return InvalidRequestError(
+        f"A file or folder must be one that can be used. Received: {named} ({error.strerror})",
+        _OTHER_FILE,
+    )

@@ -1,0 +1,47 @@
+"""Files and words that no command foresees: one message with status 1, and no traceback."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import cli
+from commands.faults import refuse
+from utils.errors import InvalidRequestError, StorageFullError
+
+WORDS = {
+    "backup {loop}": "links in a circle",
+    "convert {text} --to {loop}": "links in a circle",
+    "backups {long}": "File name too long",
+    "audit show --actor \udcff": "U+DCFF",
+    "client list --api-key \u202e": "U+202E",
+}
+
+
+@pytest.mark.parametrize("command", WORDS, ids=ascii)
+def test_a_command_names_what_it_cannot_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    text = tmp_path / "text.wav"
+    text.write_text("no sound")
+    words = command.format(loop=loop, text=text, long="x" * 300).split(" ")
+    done = CliRunner().invoke(cli.cli, words)
+    assert isinstance(done.exception, SystemExit), repr(done.exception)
+    assert done.exit_code == 1
+    assert "Error: invalid_request: " in done.stderr
+    assert WORDS[command] in done.stderr.partition("Received: ")[2]
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_is_no_fault_of_a_file_is_passed_on() -> None:
+    assert refuse(BrokenPipeError(errno.EPIPE, "Broken pipe")) is None
+    assert refuse(OSError("without a number")) is None
+    assert refuse(RuntimeError("of ours")) is None
+    assert isinstance(refuse(OSError(errno.ENOSPC, "No space left")), StorageFullError)
+    assert isinstance(refuse(OSError(errno.EIO, "Input/output error")), InvalidRequestError)
