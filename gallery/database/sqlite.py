@@ -294,16 +294,25 @@ def _check_writable(path: Path) -> None:
     A search needs it too: readers note themselves beside the file.
     """
     folder = next(folder for folder in path.parents if folder.exists())
-    is_writable = os.access(folder, os.W_OK | os.X_OK) or not folder.is_dir()
-    if is_writable and (not path.exists() or os.access(path, os.W_OK)):
-        return
+    fault = _fault_of(folder, path)
+    if fault:
+        raise ConfigError(
+            "The folder of the gallery must be one that can be written. Received:"
+            f" {path.parent} ({fault})",
+            "Change its owner or its mode, or name another folder: DUET_DATA_DIR.",
+        )
+
+
+def _fault_of(folder: Path, path: Path) -> str:
+    """Why a file cannot be written in a folder that is there. Empty: it can."""
+    if not folder.is_dir():
+        return f"{folder} is a file"
+    if path.is_dir():
+        return f"{path.name} in it is a folder"
+    if os.access(folder, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.W_OK)):
+        return ""
     is_mounted_so = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
-    why = "the file system is read-only" if is_mounted_so else "this user may only read it"
-    raise ConfigError(
-        "The folder of the gallery must be one that can be written. Received:"
-        f" {path.parent} ({why})",
-        "Change its owner or its mode, or name another folder: DUET_DATA_DIR.",
-    )
+    return "the file system is read-only" if is_mounted_so else "this user may only read it"
 
 
 def _make_file(path: Path) -> None:

@@ -208,8 +208,13 @@ def test_gone_and_back(store: Store, tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", ["file", "file/below"])
 def test_a_folder_that_cannot_be_made(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreUnavailableError, match="its folder cannot be made"):
+    with pytest.raises(ConfigError, match=r"Received: .*file is a file\)"):
         open_database(f"sqlite:///{tmp_path / folder / 'duet.db'}")
+
+
+def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="in it is a folder"):
+        open_database(f"sqlite:///{tmp_path}")
 
 
 def test_damaged(tmp_path: Path) -> None:
