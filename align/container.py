@@ -208,7 +208,7 @@ class _PacketReader:
 
     def _take(self, packet: av.Packet[Any]) -> None:
         track = self._tracks.get(packet.stream_index)  # none of the last one, which is empty
-        time_s = track and measure_time_s(packet, track)
+        time_s = None if track is None else measure_time_s(packet, track)
         if track is None or time_s is None:
             return
         length_s = _to_seconds(packet.duration, packet)

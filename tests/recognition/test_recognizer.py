@@ -81,14 +81,14 @@ def test_empty_gallery(recognizer: Recognizer, clip: Callable[..., Path]) -> Non
 @pytest.mark.parametrize(
     ("what", "there", "gone", "reason"),
     [
-        ({"face": 1}, Modality.FACE, Modality.VOICE, "The clip has no sound"),
+        ({"face": 1}, Modality.FACE, Modality.VOICE, "The clip has no sound that can be read"),
         (
             {"face": 1, "sound": True},
             Modality.FACE,
             Modality.VOICE,
             "No usable speech: 0.0 s of speech heard, 0.5 s needed",
         ),
-        ({"voice": 1}, Modality.VOICE, Modality.FACE, "The clip has no picture"),
+        ({"voice": 1}, Modality.VOICE, Modality.FACE, "The clip has no picture that can be read"),
         (
             {"voice": 1, "picture": True},
             Modality.VOICE,
