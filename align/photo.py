@@ -47,7 +47,7 @@ def read_photo(path: Path, limits: ReadLimits) -> Frame:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         most = limits.max_photo_px // 1_000_000
         raise MediaTooLargeError(
-            f"A picture may have {most} million pixels. Received: more.", _EXCESSIVE
+            f"A picture may have {most} million pixels. This one has more.", _EXCESSIVE
         ) from None
     except _BROKEN:
         raise MediaCorruptError(

@@ -31,16 +31,16 @@ def refuse(error: Exception) -> DuetError | None:
     """Say what is wrong with a file or a word. None for what is no fault of either."""
     if isinstance(error, UnicodeEncodeError):
         # The word is not repeated: it may be a key
-        sign = ord(error.object[error.start])
+        sign = f"U+{ord(error.object[error.start]):04X}"
         return InvalidRequestError(
             "A word of the command must be text, and a key plain letters and digits."
-            f" Received: a word with the sign U+{sign:04X}"
+            f" Received: {sign}"
         )
     if isinstance(error, OSError):
         return _refuse_file(error)
     if str(error).startswith("Symlink loop"):  # of Path.resolve
         return InvalidRequestError(
-            "A file or folder must be one that can be used. Received: links in a circle",
+            "The links of a file or folder lead in a circle.",
             _OTHER_FILE,
         )
     return None

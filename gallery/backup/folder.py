@@ -154,7 +154,7 @@ def read_manifest(path: Path) -> Manifest:
                 "A later release of the service wrote it: use that release.",
             )
         made_at = datetime.fromisoformat(content.pop("made_at"))
-        return _checked(Manifest(made_at=made_at, **content))
+        return _check(Manifest(made_at=made_at, **content))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BackupUnusableError(
             f"A backup is a folder with a file {MANIFEST} that the service wrote. Received:"
@@ -163,7 +163,7 @@ def read_manifest(path: Path) -> Manifest:
         ) from error
 
 
-def _checked(manifest: Manifest) -> Manifest:
+def _check(manifest: Manifest) -> Manifest:
     """Raise TypeError for a manifest that no service wrote, as far as it is read here."""
     values = (*manifest.files, *manifest.files.values(), manifest.schema)
     if not all(isinstance(value, str) for value in values):

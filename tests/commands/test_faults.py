@@ -13,8 +13,8 @@ from commands.faults import refuse
 from utils.errors import InvalidRequestError, StorageFullError
 
 WORDS = {
-    "backup {loop}": "links in a circle",
-    "convert {text} --to {loop}": "links in a circle",
+    "backup {loop}": "lead in a circle",
+    "convert {text} --to {loop}": "lead in a circle",
     "backups {long}": "File name too long",
     "audit show --actor \udcff": "U+DCFF",
     "client list --api-key \u202e": "U+202E",
@@ -35,7 +35,7 @@ def test_a_command_names_what_it_cannot_use(
     assert isinstance(done.exception, SystemExit), repr(done.exception)
     assert done.exit_code == 1
     assert "Error: invalid_request: " in done.stderr
-    assert WORDS[command] in done.stderr.partition("Received: ")[2]
+    assert WORDS[command] in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -9,6 +9,7 @@ for its own module alone.
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def quick_schema(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new gallery has its tables without Alembic: see tests/support/schema.py."""
+    """A new gallery has its tables without Alembic: see tests/support/schema.py.
+
+    What a test loads later than this makes its tables by Alembic.
+    """
+    if "sqlalchemy" not in sys.modules:
+        return
     from tests.support.schema import migrate
 
     monkeypatch.setattr("alembic.command.upgrade", migrate)

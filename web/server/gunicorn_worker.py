@@ -137,10 +137,10 @@ def _read_off(client: Any) -> None:
 
 def _refusal(exc: BaseException) -> tuple[int, DuetError]:
     if isinstance(exc, LimitRequestLine):
-        return 414, InvalidRequestError("A URL may have 4,000 bytes. Received: more")
+        return 414, InvalidRequestError("A URL may have 4,000 bytes. This one has more.")
     if isinstance(exc, LimitRequestHeaders):
         return 431, InvalidRequestError(
-            "A request may have 100 headers of 8,000 bytes each. Received: more"
+            "A request may have 100 headers of 8,000 bytes each. This one has more."
         )
     if isinstance(exc, ParseException):
         received = next(

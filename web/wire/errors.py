@@ -186,7 +186,7 @@ def too_large() -> MediaTooLargeError:
     if is_form and request.content_length and request.content_length <= limit:
         return MediaTooLargeError(
             f"A form may have {request.max_form_parts} fields and files, and"
-            f" {request.max_form_memory_size or 0:,} bytes beside the files. Received: more",
+            f" {request.max_form_memory_size or 0:,} bytes beside the files. This one has more.",
             "Send fewer or shorter fields. A clip goes into the form as a file.",
         )
     return MediaTooLargeError(
