@@ -12,7 +12,10 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
 
+from align.cascade import CROPS
 from align.faces import FaceDetector, FirstLook
+from align.film import RATE_HZ as FILM_HZ
+from align.mouth_film import MouthFinder, guess_places
 from utils.beside import beside
 from utils.media import (
     Capture,
@@ -31,13 +34,19 @@ Heard = tuple[SpeechAnalysis, int, float]
 """The speech, the number of the sound that has it, and the milliseconds that it took."""
 
 
+# Frames of a film that are kept: those of a minute
+_MOST_FILM = 60 * FILM_HZ
+
+
 class Ahead(ExitStack):
-    """An `Audience` that looks at each frame and hears the sound beside.
+    """An `Audience` that looks at each frame and its mouth, and hears the sound beside.
 
     As a context, it ends when the hearing has ended.
 
     Attributes:
         look_ms: milliseconds that the looks took, and those of the opening that is enough.
+        mouth_ms: milliseconds that mouths took.
+        mouths: finds them.
         opening: what was made of the opening. None where it is not enough.
         is_examined: whether the opening was examined, which takes time, and is done once.
     """
@@ -58,12 +67,17 @@ class Ahead(ExitStack):
         self._hearing: Future[Heard] | None = None
         self._look: FirstLook | None = None
         self._seen_s: list[float] = []
+        self._film: list[GreyFrame] = []
+        self._has_sound = False
         self.look_ms = 0.0
+        self.mouth_ms = 0.0
+        self.mouths = MouthFinder(detector)
         self.opening: Capture | None = None
         self.is_examined = False
 
     def hear(self, waveforms: tuple[Waveform, ...]) -> None:
-        """Begin to hear, unless something is heard already."""
+        """Begin to hear, unless something is heard already. Without sound no mouth is needed."""
+        self._has_sound = bool(waveforms)
         if self._hearing is None:
             self._hearing = self.enter_context(beside(partial(self._hear, waveforms)))
 
@@ -75,6 +89,7 @@ class Ahead(ExitStack):
             self._look.add(frame.image)
             self._seen_s.append(frame.time_s)
         self.look_ms += (time.perf_counter() - started) * 1000
+        self._find_mouths(frame)
         return frame
 
     def forget(self, count: int) -> None:
@@ -82,10 +97,28 @@ class Ahead(ExitStack):
         del count
         self._look = None
         self._most_frames = 0
+        self.mouths = MouthFinder(self._detector)
 
     def film(self, frame: GreyFrame) -> GreyFrame:
-        """Return the frame, which is looked at in the end."""
+        """Keep the frame, until the face is found in the frames beside it."""
+        if self._has_sound and len(self._film) < _MOST_FILM:
+            self._film.append(frame)
         return frame
+
+    def _find_mouths(self, frame: Frame) -> None:
+        """Find mouths in the film where one face alone is seen so far, a batch at a time."""
+        started = time.perf_counter()
+        count = self._look.searched if self._look else 0
+        if not self._look or count != len(self._seen_s):
+            return
+        film = [one for one in self._film if one.time_s <= frame.time_s]
+        film = film[: len(film) // CROPS * CROPS]
+        if film and not self.mouths.knows(len(film)):
+            found = self._look.finish()
+            if all(len(faces) == 1 for faces in found):
+                boxes = [face.box_xyxy for (face,) in found]
+                self.mouths.find(film, guess_places(self._seen_s, boxes, film, frame))
+        self.mouth_ms += (time.perf_counter() - started) * 1000
 
     def is_enough(self, clip: Clip) -> bool:
         """Examine the opening."""

@@ -115,7 +115,7 @@ class Aligner:
             self._read(path, filename, limits, ahead) as (clip, timings),
         ):
             read_ms = (time.perf_counter() - started) * 1000
-            timings["decode"] = read_ms - timings["sound"] - ahead.look_ms
+            timings["decode"] = read_ms - timings["sound"] - ahead.look_ms - ahead.mouth_ms
             if ahead.opening is None:
                 return self._examine(clip, ahead, timings)
             return replace(ahead.opening, timings_ms=timings | ahead.opening.timings_ms)
@@ -139,13 +139,13 @@ class Aligner:
         capture = self._see(clip, ahead, timings)
         if not _is_plain(capture.face_analysis):
             return None
-        capture = self._film(clip, capture, heard)
+        capture = self._film(clip, ahead, capture)
         return capture if demand.is_met(capture) else None
 
     def _examine(self, clip: Clip, ahead: Ahead, timings: dict[str, float]) -> Capture:
         ahead.hear(clip.waveforms)
         capture = self._see(clip, ahead, timings)
-        return self._film(clip, capture, ahead.result()[1])
+        return self._film(clip, ahead, capture)
 
     def _see(self, clip: Clip, ahead: Ahead, timings: dict[str, float]) -> Capture:
         """Find faces and speech. The mouth is not filmed yet."""
@@ -168,12 +168,14 @@ class Aligner:
             surroundings=cut_surroundings(clip.frames, faces.faces) if self._looks_around else (),
         )
 
-    def _film(self, clip: Clip, capture: Capture, heard: int) -> Capture:
+    def _film(self, clip: Clip, ahead: Ahead, capture: Capture) -> Capture:
         """Film the mouth of the main person."""
         if not clip.film:
             return capture
+        heard = ahead.result()[1]
         with timed(capture.timings_ms, "mouth"):
-            film = film_mouth(self._detector, clip, capture.face_analysis.faces, heard)
+            film = film_mouth(ahead.mouths, clip, capture.face_analysis.faces, heard)
+        capture.timings_ms["mouth"] += ahead.mouth_ms
         return replace(capture, mouth_film=film)
 
     def _hear(self, waveforms: tuple[Waveform, ...]) -> Heard:

@@ -39,10 +39,11 @@ _LEAST_PROBABILITY = (0.6, 0.7, 0.8)
 # Of the frames of a clip, one in so many is searched in full
 _FULL_EVERY = 3
 
-# Pixels given to the proposal network, and crops given to the others, at a time: they
-# bound the memory
+# Pixels given to the proposal network at a time: they bound the memory
 _BATCH_PX = 40_000
-_CROPS = 16
+
+CROPS = 16
+"""Crops given to the other networks at a time, likewise."""
 
 
 def detect(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
@@ -82,6 +83,11 @@ class Follower:
         newest = len(self._images) - 1
         if newest % _FULL_EVERY == 0:
             self._search(newest)
+
+    @property
+    def searched(self) -> int:
+        """How many images are searched for good: those up to the last one searched in full."""
+        return 0 if self._last_full is None else self._last_full + 1
 
     def finish(self) -> Float64Array:
         """Return the (n, 16) rows of all images, surest first."""
@@ -285,7 +291,7 @@ def _suppress_by_image(rows: Float64Array, limit: float) -> Float64Array:
 def _run(
     network: Network, images: Images, rows: Float64Array, size: int
 ) -> tuple[Float32Array, ...]:
-    batches = [rows[first : first + _CROPS] for first in range(0, len(rows), _CROPS)]
+    batches = [rows[first : first + CROPS] for first in range(0, len(rows), CROPS)]
     parts = [network(_to_input(_cut_crops(images, batch, size))) for batch in batches]
     return tuple(np.concatenate(p) for p in zip(*parts, strict=True))
 

@@ -117,6 +117,11 @@ class FirstLook:
         if self._factor is not None:
             self._follower.add(shrink(image, self._factor))
 
+    @property
+    def searched(self) -> int:
+        """How many frames are searched for good. Others wait for the next one."""
+        return self._follower.searched
+
     def finish(self) -> list[list[FaceDetection]]:
         """Per frame so far the detections, surest first, in pixels of that frame.
 

@@ -61,6 +61,7 @@ class Sender:
         self._end = 0
         self._seen_at: list[int] = []
         self._sounds: list[dict[str, Any]] = []
+        self._film: list[dict[str, Any]] = []
 
     def hear(self, waveforms: tuple[Waveform, ...]) -> None:
         """Hand the sounds over."""
@@ -71,13 +72,15 @@ class Sender:
         """Hand a frame over. The one returned lies in the shared memory."""
         place = self._place_image(frame)
         self._seen_at.append(place["start"])
-        self._send({"frame": place})
+        self._send({"frame": place, "film": self._film})
+        self._film = []
         return Frame(_view_image(self._memory, place["start"], place["shape"]), frame.time_s)
 
     def film(self, frame: GreyFrame) -> GreyFrame:
-        """Put a frame where the other process finds it in the end, and return it there."""
-        start = self._put(frame.image)
-        return GreyFrame(_view_image(self._memory, start, frame.image.shape), frame.time_s)
+        """Hand a frame over with the next one that is seen, and return it where it lies."""
+        place = self._place_image(frame)
+        self._film.append(place)
+        return _take_grey(place, self._memory)
 
     def is_enough(self, clip: Clip) -> bool:
         """Hand over what is read so far, and wait for whether that is enough."""
@@ -86,6 +89,7 @@ class Sender:
 
     def forget(self, count: int) -> None:
         """Give the place of the last frames to those to come."""
+        self._film = []
         if count:
             self._end = self._seen_at[-count]
             del self._seen_at[-count:]
@@ -141,10 +145,7 @@ def take_over(description: dict[str, Any], memory: memoryview) -> Clip:
         duration_s=description["duration_s"],
         source_sha256=description["source_sha256"],
         missing_s=description["missing_s"],
-        film=tuple(
-            GreyFrame(_view_image(memory, frame["start"], frame["shape"]), frame["time_s"])
-            for frame in description["film"]
-        ),
+        film=tuple(_take_grey(frame, memory) for frame in description["film"]),
         sound_starts_s=tuple(description["sound_starts_s"]),
     )
 
@@ -162,8 +163,19 @@ def take_news(news: dict[str, Any], memory: memoryview, audience: Audience) -> C
         copies = tuple(Waveform(s.samples.copy(), s.rate_hz) for s in sounds)
         return partial(audience.hear, copies)
     if "frame" in news:
-        return partial(audience.see, _take_frame(news["frame"], memory))
+        film = [_take_grey(frame, memory) for frame in news["film"]]
+        return partial(_show, audience, film, _take_frame(news["frame"], memory))
     return partial(audience.forget, news["forget"])
+
+
+def _show(audience: Audience, film: Sequence[GreyFrame], frame: Frame) -> None:
+    for one in film:
+        audience.film(one)
+    audience.see(frame)
+
+
+def _take_grey(frame: dict[str, Any], memory: memoryview) -> GreyFrame:
+    return GreyFrame(_view_image(memory, frame["start"], frame["shape"]), frame["time_s"])
 
 
 def _take_frame(frame: dict[str, Any], memory: memoryview) -> Frame:

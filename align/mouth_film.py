@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from align.cascade import CROPS
 from align.faces import FaceDetector
 from align.mouth import Region
 from align.warp import align
 from utils.arrays import Float32Array, Float64Array, GreyArray
-from utils.media import AlignedFace, Clip, FaceDetection, GreyFrame, MouthFilm, Waveform
+from utils.media import AlignedFace, Clip, Frame, GreyFrame, MouthFilm, Waveform
 
 MOUTH_PX = (14, 10)
 """Width and height of a mouth. More pixels tell no more about the sound."""
@@ -27,13 +28,55 @@ _AFTER_S = 1.0
 _REGION: Region = (slice(74, 112), slice(28, 84))
 
 
+class MouthFinder:
+    """Finds the mouth in the film of one clip, of which more may come.
+
+    What was found stays where the face is looked for in the same place as before.
+    """
+
+    def __init__(self, detector: FaceDetector) -> None:
+        self._detector = detector
+        self._places: Float64Array = np.empty((0, 4))
+        self._mouths: list[Float32Array | None] = []
+
+    def knows(self, count: int) -> bool:
+        """Whether so many frames were looked at."""
+        return len(self._mouths) >= count
+
+    def find(
+        self, film: Sequence[GreyFrame], places_xyxy: Float64Array
+    ) -> list[Float32Array | None]:
+        """Find the mouth (10, 14) in each frame so far. None where no face is found.
+
+        `places_xyxy` (n, 4) are where the face is about, in pixels of the frames.
+        """
+        known = self._count_known(places_xyxy)
+        images = [frame.image for frame in film[known:]]
+        faces = self._detector.locate(images, places_xyxy[known:])
+        pairs = zip(images, faces, strict=True)
+        self._mouths[known:] = [
+            cut_mouth(align(image, face.landmarks_xy)) if face else None for image, face in pairs
+        ]
+        self._places = places_xyxy
+        return list(self._mouths)
+
+    def _count_known(self, places_xyxy: Float64Array) -> int:
+        """Count the first frames whose mouths are known, in whole batches of the detector.
+
+        So the same crops are always looked at together.
+        """
+        count = min(len(places_xyxy), len(self._places))
+        is_same = (places_xyxy[:count] == self._places[:count]).all(axis=1)
+        return int(np.argmin([*is_same, False])) // CROPS * CROPS
+
+
 def film_mouth(
-    detector: FaceDetector, clip: Clip, faces: Sequence[AlignedFace], heard: int = 0
+    finder: MouthFinder, clip: Clip, faces: Sequence[AlignedFace], heard: int = 0
 ) -> MouthFilm | None:
     """Cut the mouth of the main person out of the film of a clip.
 
     Args:
-        detector: finds the face again.
+        finder: finds the mouth. It may know some of the film.
         clip: has a film.
         faces: the main person in the sampled frames.
         heard: number of the sound that has the speech.
@@ -44,10 +87,27 @@ def film_mouth(
     """
     if not (clip.frames and faces and clip.waveforms):
         return None
-    scale = clip.film[0].image.shape[1] / clip.frames[0].image.shape[1]
-    places = _interpolate(faces, [frame.time_s for frame in clip.film]) * scale
-    again = detector.locate([frame.image for frame in clip.film], places)
-    return _cut(clip.film, again, clip.waveforms[heard], clip.sound_starts_s[heard])
+    seen = sorted(faces, key=lambda face: face.time_s)
+    boxes = [face.detection.box_xyxy for face in seen]
+    places = guess_places([face.time_s for face in seen], boxes, clip.film, clip.frames[0])
+    mouths = finder.find(clip.film, places)
+    return _join(clip.film, mouths, clip.waveforms[heard], clip.sound_starts_s[heard])
+
+
+def guess_places(
+    seen_s: Sequence[float],
+    boxes_xyxy: Sequence[Float32Array],
+    film: Sequence[GreyFrame],
+    frame: Frame,
+) -> Float64Array:
+    """Guess where a face is in a film (n, 4), by the times and boxes of sampled frames.
+
+    `frame` is one of these, of which the film is a smaller copy.
+    """
+    times_s = [one.time_s for one in film]
+    sides = np.stack(boxes_xyxy, axis=1)
+    scale = film[0].image.shape[1] / frame.image.shape[1]
+    return np.stack([np.interp(times_s, seen_s, side) for side in sides], axis=1) * scale
 
 
 def cut_mouth(face: GreyArray) -> Float32Array:
@@ -56,26 +116,15 @@ def cut_mouth(face: GreyArray) -> Float32Array:
     return np.asarray(cv2.resize(region, MOUTH_PX, interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _interpolate(faces: Sequence[AlignedFace], times_s: Sequence[float]) -> Float64Array:
-    """Boxes (n, 4) of the face at other times than those of the sampled frames."""
-    seen = sorted(faces, key=lambda face: face.time_s)
-    seen_s = [face.time_s for face in seen]
-    sides = np.stack([face.detection.box_xyxy for face in seen], axis=1)
-    return np.stack([np.interp(times_s, seen_s, side) for side in sides], axis=1)
-
-
-def _cut(
+def _join(
     film: Sequence[GreyFrame],
-    faces: Sequence[FaceDetection | None],
+    found: Sequence[Float32Array | None],
     sound: Waveform,
     start_s: float,
 ) -> MouthFilm | None:
-    mouths = []
-    times_s = []
-    for frame, face in zip(film, faces, strict=True):
-        if face is not None:
-            mouths.append(cut_mouth(align(frame.image, face.landmarks_xy)))
-            times_s.append(frame.time_s - start_s)
+    pairs = list(zip(film, found, strict=True))
+    mouths = [mouth for mouth in found if mouth is not None]
+    times_s = [frame.time_s - start_s for frame, mouth in pairs if mouth is not None]
     if not mouths:
         return None
     # A copy, as the clip may lie in a memory that another one will take

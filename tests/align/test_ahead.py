@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from align.decoders import Decoders
 from align.faces import FaceDetector
 from align.speech import analyse_speech
 from tests.support import media
+from utils.arrays import Float64Array, GreyArray
 from utils.config import CaptureSettings
 from utils.errors import MediaUnreadableError
 from utils.media import Capture, Clip, Frame, Waveform
@@ -172,6 +174,32 @@ def test_faces_are_those_of_a_look_at_the_whole_clip(
     assert len(here.faces) == len(there.faces) == 4
     for ours, theirs in zip(here.faces, there.faces, strict=True):
         np.testing.assert_array_equal(ours.image, theirs.image)
+
+
+def test_mouths_are_those_of_the_whole_film(
+    decoders: Decoders, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = media.write_clip(folder / "mouths.mp4", person=1, seconds=4.2, fps=10)
+    looks: list[int] = []
+
+    def locate(self: FaceDetector, images: Sequence[GreyArray], boxes: Float64Array) -> Any:
+        looks.append(len(images))
+        return original(self, images, boxes)
+
+    original = FaceDetector.locate
+    monkeypatch.setattr(FaceDetector, "locate", locate)
+    at_once = Aligner(
+        SETTINGS, lambda path, name, limits, _: decoders.read(path, name, limits), film_s=8.0
+    )
+    ahead = Aligner(SETTINGS, decoders.read, film_s=8.0)
+    here, there = (one.analyse(path).mouth_film for one in (at_once, ahead))
+    assert here is not None
+    assert there is not None
+    np.testing.assert_array_equal(here.mouths, there.mouths)
+    np.testing.assert_array_equal(here.times_s, there.times_s)
+    whole, first, rest = looks
+    assert whole == first + rest
+    assert first >= 16
 
 
 @pytest.mark.parametrize(("name", "is_used"), [("clip", True), ("sparse", False)])
