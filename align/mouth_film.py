@@ -107,7 +107,8 @@ def guess_places(
     times_s = [one.time_s for one in film]
     sides = np.stack(boxes_xyxy, axis=1)
     scale = film[0].image.shape[1] / frame.image.shape[1]
-    return np.stack([np.interp(times_s, seen_s, side) for side in sides], axis=1) * scale
+    places = [np.interp(times_s, seen_s, side) for side in sides]
+    return np.asarray(np.stack(places, axis=1) * scale, np.float64)
 
 
 def cut_mouth(face: GreyArray) -> Float32Array:
