@@ -108,15 +108,15 @@ class Ahead(ExitStack):
     def _find_mouths(self, frame: Frame) -> None:
         """Find mouths in the film where one face alone is seen so far, a batch at a time."""
         started = time.perf_counter()
-        count = self._look.searched if self._look else 0
+        count = self._look.search_count if self._look else 0
         if not self._look or count != len(self._seen_s):
             return
         film = [one for one in self._film if one.time_s <= frame.time_s]
         film = film[: len(film) // CROPS * CROPS]
         if film and not self.mouths.knows(len(film)):
-            found = self._look.finish()
-            if all(len(faces) == 1 for faces in found):
-                boxes = [face.box_xyxy for (face,) in found]
+            detections = self._look.finish()
+            if all(len(faces) == 1 for faces in detections):
+                boxes = [face.box_xyxy for (face,) in detections]
                 self.mouths.find(film, guess_places(self._seen_s, boxes, film, frame))
         self.mouth_ms += (time.perf_counter() - started) * 1000
 

@@ -85,7 +85,7 @@ class Follower:
             self._search(newest)
 
     @property
-    def searched(self) -> int:
+    def search_count(self) -> int:
         """How many images are searched for good: those up to the last one searched in full."""
         return 0 if self._last_full is None else self._last_full + 1
 

@@ -118,9 +118,9 @@ class FirstLook:
             self._follower.add(shrink(image, self._factor))
 
     @property
-    def searched(self) -> int:
+    def search_count(self) -> int:
         """How many frames are searched for good. Others wait for the next one."""
-        return self._follower.searched
+        return self._follower.search_count
 
     def finish(self) -> list[list[FaceDetection]]:
         """Per frame so far the detections, surest first, in pixels of that frame.

@@ -50,11 +50,11 @@ class MouthFinder:
 
         `places_xyxy` (n, 4) are where the face is about, in pixels of the frames.
         """
-        known = self._count_known(places_xyxy)
-        images = [frame.image for frame in film[known:]]
-        faces = self._detector.locate(images, places_xyxy[known:])
+        start = self._count_known(places_xyxy)
+        images = [frame.image for frame in film[start:]]
+        faces = self._detector.locate(images, places_xyxy[start:])
         pairs = zip(images, faces, strict=True)
-        self._mouths[known:] = [
+        self._mouths[start:] = [
             cut_mouth(align(image, face.landmarks_xy)) if face else None for image, face in pairs
         ]
         self._places = places_xyxy
@@ -119,12 +119,12 @@ def cut_mouth(face: GreyArray) -> Float32Array:
 
 def _join(
     film: Sequence[GreyFrame],
-    found: Sequence[Float32Array | None],
+    in_each: Sequence[Float32Array | None],
     sound: Waveform,
     start_s: float,
 ) -> MouthFilm | None:
-    pairs = list(zip(film, found, strict=True))
-    mouths = [mouth for mouth in found if mouth is not None]
+    pairs = list(zip(film, in_each, strict=True))
+    mouths = [mouth for mouth in in_each if mouth is not None]
     times_s = [frame.time_s - start_s for frame, mouth in pairs if mouth is not None]
     if not mouths:
         return None
