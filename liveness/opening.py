@@ -35,9 +35,10 @@ class Opening:
         is_enough: whether the opening was enough.
     """
 
-    def __init__(self, judges: Judges, *, is_fast: bool) -> None:
+    def __init__(self, judges: Judges, accuracy: str) -> None:
+        """`accuracy` is that of `CaptureSettings`."""
         self._judges = judges
-        self._sure = SURE_FAST if is_fast else SURE
+        self._sure = SURE_FAST if accuracy == "fast" else SURE
         self._liveness: Liveness | None = None
         self.is_enough = False
 

@@ -224,16 +224,15 @@ class Analyser:
     ) -> Probe:
         """Align the clip at `path` and embed its face and voice.
 
-        `challenge` are the digits that it was asked to say. Without one, and unless the
-        `whole` clip is asked for, its opening may be enough. Raises MediaError, BusyError,
-        and NoBiometricError when there is neither a usable face nor usable speech.
+        `challenge`: digits that it was asked to say. Without one, and unless the `whole` is
+        asked for, an opening may be enough. Raises MediaError, BusyError, and
+        NoBiometricError when there is neither a usable face nor usable speech.
         """
         started = time.perf_counter()
         with self._slot():
             timings = {"wait": (time.perf_counter() - started) * 1000}
             if not whole and challenge is None:
-                is_fast = self._settings.capture.accuracy == "fast"
-                opening = Opening(self._judges, is_fast=is_fast)
+                opening = Opening(self._judges, self._settings.capture.accuracy)
                 capture = self._aligner.analyse(path, filename=filename, demand=opening)
                 probe = self._embed(capture, timings, started, opening.judge)
                 if not (opening.is_enough and probe.odd_faces_s):

@@ -51,24 +51,24 @@ class Told(Judges):
 
 
 def test_speech_that_counts_must_be_filmed(capture: Capture) -> None:
-    opening = Opening(judges(), is_fast=False)
+    opening = Opening(judges(), "balanced")
     said = speech(capture, (0.5, 2.0), (2.5, 6.0))
     assert not opening.allows(said, 4.0)
     assert opening.allows(said, 4.2)
 
 
 def test_speech_that_is_too_little_in_any_case_is_not_waited_for(capture: Capture) -> None:
-    opening = Opening(judges(), is_fast=False)
+    opening = Opening(judges(), "balanced")
     assert opening.allows(speech(capture), 3.0)
     assert opening.allows(speech(capture, (0.5, 2.5), (7.5, 60.0)), 3.0)
     assert not opening.allows(speech(capture, (0.5, 2.5), (6.5, 60.0)), 3.0)
-    off = Opening(judges(audio_visual_sync="off"), is_fast=False)
+    off = Opening(judges(audio_visual_sync="off"), "balanced")
     assert off.allows(speech(capture, (0.5, 6.0)), 3.0)
 
 
 def test_a_mouth_that_plainly_moves_is_enough(capture: Capture) -> None:
     checks = judges(audio_visual_sync="off")
-    opening = Opening(checks, is_fast=False)
+    opening = Opening(checks, "balanced")
     assert opening.is_met(capture)
     assert opening.judge(capture) == checks.examine(capture)
     few = replace(capture.face_analysis, faces=capture.face_analysis.faces[:3])
@@ -80,9 +80,9 @@ def test_what_passes_by_little_is_looked_at_to_the_end(judge: Judge, capture: Ca
     sure = Judgement(PASSED, "", SURE[judge])
     nearly = Judgement(PASSED, "", SURE[judge] - 1e-6)
     fast = Judgement(PASSED, "", SURE_FAST[judge])
-    assert Opening(Told(**{judge: sure}), is_fast=False).is_met(capture)
-    assert not Opening(Told(**{judge: nearly}), is_fast=False).is_met(capture)
-    assert Opening(Told(**{judge: fast}), is_fast=True).is_met(capture)
+    assert Opening(Told(**{judge: sure}), "balanced").is_met(capture)
+    assert not Opening(Told(**{judge: nearly}), "balanced").is_met(capture)
+    assert Opening(Told(**{judge: fast}), "fast").is_met(capture)
     assert SURE_FAST[judge] <= SURE[judge]
 
 
@@ -106,17 +106,17 @@ def test_what_cannot_be_checked_must_lack_in_all_of_the_clip(
 ) -> None:
     told = Told(**{judge: Judgement(NOT_CHECKED, "", code=code)})
     heard = replace(capture, speech_analysis=speech(capture, *said))
-    assert Opening(told, is_fast=True).is_met(heard) is is_enough
+    assert Opening(told, "fast").is_met(heard) is is_enough
 
 
 def test_what_fails_is_looked_at_to_the_end(capture: Capture) -> None:
     told = Told(mouth_motion=Judgement(FAILED, "", 1.0, code="mouth_still"))
-    assert not Opening(told, is_fast=True).is_met(capture)
+    assert not Opening(told, "fast").is_met(capture)
 
 
 def test_where_no_check_is_on_all_is_enough(capture: Capture) -> None:
     off = judges(mouth_motion="off", audio_visual_sync="off")
-    opening = Opening(off, is_fast=False)
+    opening = Opening(off, "balanced")
     assert opening.allows(capture.speech_analysis, 3.0)
     assert opening.is_met(capture)
     assert opening.judge(capture) is None
