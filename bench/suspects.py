@@ -4,7 +4,7 @@ Fills a gallery with a face and a voice each. One person in a hundred has a copy
 face of another, and as many of face and voice. All are compared on one thread, with the
 calibrations of the networks in use, until nobody is left; then again after ten have
 changed. Lists are the median of so many rounds. Searches of the same gallery are timed
-in turns, while people are compared and while they are not.
+while all are compared once more, and afterwards.
 """
 
 from __future__ import annotations
