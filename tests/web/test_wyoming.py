@@ -130,6 +130,7 @@ def test_a_connection_takes_one_request_after_the_other(port: Port) -> None:
         (sound(silence(1), width=4), "2 bytes a sample"),
         (sound(silence(1), channels=2), "one channel"),
         (sound(silence(1), rate_hz=100), "sample_rate"),
+        ([AudioChunk(0, 2, 1, bytes(3200))], "sample_rate"),
         ([AudioChunk(16000, 2, 1, b"odd")], "whole samples"),
         ([Event("audio-start")], "lacks"),
         ([AudioStop()], "after `audio-start`"),

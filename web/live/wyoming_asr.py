@@ -53,7 +53,7 @@ class WyomingTalk:
         self._room = room
         self._asked = Transcribe()
         self._seat: Seat | None = None
-        self._rate_hz = 0
+        self._rate_hz: int | None = None
         self._turns: dict[int, dict[str, Any]] = {}
         self._answers: dict[str, Callable[[Event], None]] = {
             "describe": lambda _: wire.send(describe(room)),
@@ -96,7 +96,7 @@ class WyomingTalk:
             options, engine = self._choose()
             self._seat = self._room.open(secrets.token_urlsafe(16), _ACTOR, "en")
             self._seat.session.start(options, engine)
-            self._rate_hz = 0
+            self._rate_hz = None
         if sound.rate != self._rate_hz:
             self._rate_hz = read_rate(sound.rate)
             self._seat.session.state_rate(self._rate_hz)
