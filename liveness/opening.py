@@ -22,7 +22,7 @@ SURE = {
 """Score from which a check needs no more of a clip."""
 
 SURE_FAST = SURE | {Judge.MOUTH_MOTION: mouth_motion.THRESHOLD, Judge.AUDIO_VISUAL_SYNC: 0.3}
-"""The same where speed counts for more. Of dubs, 0.6 % more pass (docs/liveness.md)."""
+"""The same where speed counts for more. Of dubs, up to 0.9 % more pass (docs/liveness.md)."""
 
 # The last frame of a film may come so much before the moment that is asked about
 _SLACK_S = 0.1
