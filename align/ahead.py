@@ -17,6 +17,7 @@ from align.faces import FaceDetector, FirstLook
 from align.film import RATE_HZ as FILM_HZ
 from align.mouth_film import MouthFinder, guess_places
 from utils.beside import beside
+from utils.demand import Demand
 from utils.media import (
     Capture,
     Clip,
@@ -28,7 +29,7 @@ from utils.media import (
 )
 
 Examine = Callable[[Clip, "Ahead"], Capture | None]
-"""Makes the capture of the opening of a clip. None where it is not enough."""
+"""Makes the capture of the opening of a clip. None where it shows nobody plainly."""
 
 Heard = tuple[SpeechAnalysis, int, float]
 """The speech, the number of the sound that has it, and the milliseconds that it took."""
@@ -48,7 +49,6 @@ class Ahead(ExitStack):
         mouth_ms: milliseconds that mouths took.
         mouths: finds them.
         opening: what was made of the opening. None where it is not enough.
-        is_examined: whether the opening was examined, which takes time, and is done once.
     """
 
     def __init__(
@@ -57,13 +57,17 @@ class Ahead(ExitStack):
         hear: Callable[[tuple[Waveform, ...]], Heard],
         most_frames: int,
         examine: Examine,
+        *,
+        demand: Demand | None = None,
     ) -> None:
-        """Look at no more than `most_frames`. `examine` is asked about the opening."""
+        """Look at no more than `most_frames`. What `examine` makes may meet the `demand`."""
         super().__init__()
         self._detector = detector
         self._hear = hear
         self._most_frames = most_frames
         self._examine = examine
+        self._demand = demand
+        self._is_examined = False
         self._hearing: Future[Heard] | None = None
         self._look: FirstLook | None = None
         self._seen_s: list[float] = []
@@ -73,7 +77,6 @@ class Ahead(ExitStack):
         self.mouth_ms = 0.0
         self.mouths = MouthFinder(detector)
         self.opening: Capture | None = None
-        self.is_examined = False
 
     def hear(self, waveforms: tuple[Waveform, ...]) -> None:
         """Begin to hear, unless something is heard already. Without sound no mouth is needed."""
@@ -121,12 +124,24 @@ class Ahead(ExitStack):
         self.mouth_ms += (time.perf_counter() - started) * 1000
 
     def is_enough(self, clip: Clip) -> bool:
-        """Examine the opening."""
+        """Examine the opening where the demand allows it: once, as it takes time."""
         started = time.perf_counter()
-        self.opening = self._examine(clip, self)
-        if self.opening is not None:
-            self.look_ms += (time.perf_counter() - started) * 1000
-        return self.opening is not None
+        if self._demand is None or self._is_examined or not self._is_allowed(clip, self._demand):
+            return False
+        self._is_examined = True
+        capture = self._examine(clip, self)
+        if capture is None or not self._demand.is_met(capture):
+            return False
+        self.opening = capture
+        self.look_ms += (time.perf_counter() - started) * 1000
+        return True
+
+    def _is_allowed(self, clip: Clip, demand: Demand) -> bool:
+        self.hear(clip.waveforms)
+        speech, heard, _ = self.result()
+        start_s = next(iter(clip.sound_starts_s[heard:]), 0.0)
+        until_s = max((frame.time_s for frame in clip.frames), default=0.0)
+        return demand.allows(speech, -start_s, until_s - start_s)
 
     def find(self, frames: Sequence[Frame]) -> list[list[FaceDetection]] | None:
         """What the looks found in these frames. None where others were seen."""

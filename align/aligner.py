@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -109,9 +108,10 @@ class Aligner:
     def _analyse(self, path: Path, filename: str | None, demand: Demand | None) -> Capture:
         started = time.perf_counter()
         limits = self._limits if demand else self._limits.of_whole_clip
-        examine = partial(self._examine_opening, demand)
         with (
-            Ahead(self._detector, self._hear, limits.most_frames, examine) as ahead,
+            Ahead(
+                self._detector, self._hear, limits.most_frames, self._examine_opening, demand=demand
+            ) as ahead,
             self._read(path, filename, limits, ahead) as (clip, timings),
         ):
             read_ms = (time.perf_counter() - started) * 1000
@@ -126,21 +126,11 @@ class Aligner:
     ) -> Iterator[tuple[Clip, dict[str, float]]]:
         yield read_timed(path, limits, filename, audience)
 
-    def _examine_opening(self, demand: Demand | None, clip: Clip, ahead: Ahead) -> Capture | None:
-        """Examine the opening of a clip. None where it is not enough, or not yet."""
-        ahead.hear(clip.waveforms)
-        speech, heard, _ = ahead.result()
-        start_s = next(iter(clip.sound_starts_s[heard:]), 0.0)
-        until_s = max((frame.time_s for frame in clip.frames), default=0.0)
-        if ahead.is_examined or not demand or not demand.allows(speech, until_s - start_s):
-            return None
-        ahead.is_examined = True
-        timings: dict[str, float] = {}
-        capture = self._see(clip, ahead, timings)
-        if not _is_plain(capture.face_analysis):
-            return None
-        capture = self._film(clip, ahead, capture)
-        return capture if demand.is_met(capture) else None
+    def _examine_opening(self, clip: Clip, ahead: Ahead) -> Capture | None:
+        """Examine the opening of a clip. None where it does not show one person plainly."""
+        capture = self._see(clip, ahead, {})
+        is_plain = _is_plain(capture.face_analysis)
+        return self._film(clip, ahead, capture) if is_plain else None
 
     def _examine(self, clip: Clip, ahead: Ahead, timings: dict[str, float]) -> Capture:
         ahead.hear(clip.waveforms)

@@ -38,6 +38,11 @@ class Judges:
         """The checks that are on."""
         return self._on
 
+    @property
+    def refuse(self) -> bool:
+        """Whether any check lets nobody be named unless it passes."""
+        return bool(self._refusing)
+
     def examine(self, capture: Capture, challenge: Challenge | None = None) -> Liveness | None:
         """Ask every check that is on. None: all are off.
 

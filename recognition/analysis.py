@@ -224,14 +224,14 @@ class Analyser:
     ) -> Probe:
         """Align the clip at `path` and embed its face and voice.
 
-        `challenge`: digits that it was asked to say. Without one, and unless the `whole` is
-        asked for, an opening may be enough. Raises MediaError, BusyError, and
+        `challenge`: digits that it was asked to say. Without one, an opening may be enough,
+        unless the `whole` is asked for or a check refuses. Raises MediaError, BusyError, and
         NoBiometricError when there is neither a usable face nor usable speech.
         """
         started = time.perf_counter()
         with self._slot():
             timings = {"wait": (time.perf_counter() - started) * 1000}
-            if not whole and challenge is None:
+            if not (whole or challenge or self._judges.refuse):
                 opening = Opening(self._judges, self._settings.capture.accuracy)
                 capture = self._aligner.analyse(path, filename=filename, demand=opening)
                 probe = self._embed(capture, timings, started, opening.judge)

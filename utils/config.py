@@ -172,7 +172,8 @@ class CaptureSettings(Subject):
         "balanced",
         "How much work a clip is worth. thorough: all of it, and every face is seen as it is and"
         " mirrored. balanced: faces in turn, and of a question no more than its first seconds where"
-        " these are plain, as accurate. fast: the same where they are less so.",
+        " these are plain and no check for liveness refuses. fast: the same where they are less"
+        " plain.",
         choices=ACCURACIES,
     )
     min_speech_s: float = setting(0.5, "Least net speech for a voice answer, in seconds.", 0.2, 60)

@@ -22,7 +22,7 @@ from tests.support import media
 from utils.arrays import Float64Array, GreyArray
 from utils.config import CaptureSettings
 from utils.errors import MediaUnreadableError
-from utils.media import Capture, Clip, Frame, Waveform
+from utils.media import Capture, Clip, Frame, SpeechAnalysis, Waveform
 
 SETTINGS = CaptureSettings(max_frames=4)
 BOUNDS = Confinement(memory_mb=512, processor_s=20, stall_s=20)
@@ -250,6 +250,45 @@ def test_no_more_is_looked_at_than_a_clip_may_have() -> None:
         assert found is not None
         assert [len(faces) for faces in found] == [1, 1]
         assert ahead.find(frames) is None
+
+
+class Wanting:
+    """A demand that no opening meets. Notes by which moments it was asked."""
+
+    def __init__(self, allowed_s: float) -> None:
+        self.allowed_s = allowed_s
+        self.asked_s: list[tuple[float, float]] = []
+
+    def allows(self, speech: SpeechAnalysis, from_s: float, until_s: float) -> bool:
+        """Note the moments."""
+        del speech
+        self.asked_s.append((from_s, until_s))
+        return until_s >= self.allowed_s
+
+    def is_met(self, capture: Capture) -> bool:
+        """Want more."""
+        del capture
+        return False
+
+
+def test_an_opening_is_examined_once_and_asked_about_by_the_clock_of_the_sound() -> None:
+    image = media.scene(1, (320, 240), 120)
+    frames = tuple(Frame(image, float(second)) for second in range(5))
+    sound = Waveform(media.tone(0.1), 16_000)
+    examined: list[int] = []
+
+    def examine(clip: Clip, _: Ahead) -> Capture | None:
+        examined.append(len(clip.frames))
+        return None
+
+    wanting = Wanting(allowed_s=6.0)
+    nothing = analyse_speech(None, 1.0), 0, 0.0
+    with Ahead(FaceDetector(), lambda _: nothing, 5, examine, demand=wanting) as ahead:
+        for count in (3, 4, 5):
+            seen = Clip(frames[:count], (sound,), 10.0, "0" * 64, sound_starts_s=(-3.0,))
+            assert not ahead.is_enough(seen)
+    assert wanting.asked_s == [(3.0, 5.0), (3.0, 6.0)]
+    assert examined == [4]
 
 
 def test_one_sound_is_heard() -> None:

@@ -69,9 +69,10 @@ class Demanding:
         self.shown: list[Capture] = []
         self.is_content = is_met
 
-    def allows(self, speech: SpeechAnalysis, until_s: float) -> bool:
+    def allows(self, speech: SpeechAnalysis, from_s: float, until_s: float) -> bool:
         """Whether the moment is reached."""
         assert speech.segments
+        assert from_s == pytest.approx(0.0, abs=0.1)
         self.asked_s.append(until_s)
         return until_s >= self.from_s
 

@@ -88,6 +88,22 @@ def test_sound_that_is_a_little_late_passes_and_says_so(capture: Capture, model:
     assert judgement.lag_ms == pytest.approx(80, abs=41)
 
 
+def test_what_another_says_after_the_opening_is_found_in_the_whole_film_alone(
+    capture: Capture, model: SyncModel
+) -> None:
+    """So an opening is never enough where this check refuses (docs/liveness.md)."""
+    own = film(2)
+    cut_s = 3.4
+    cut = int(cut_s * RATE_HZ)
+    samples = np.concatenate([own.sound.samples[:cut], sound(502, 0.0)[cut:]])
+    spliced = replace(own, sound=Waveform(samples, RATE_HZ))
+    count = int(cut_s / FRAME_S)
+    start = replace(spliced, mouths=own.mouths[:count], times_s=own.times_s[:count])
+    spoken = SpeechSegment(0.0, DURATION_S)
+    assert judge(filmed(capture, spliced, spoken), model).outcome is LivenessOutcome.FAILED
+    assert judge(filmed(capture, start, spoken), model).outcome is LivenessOutcome.PASSED
+
+
 @pytest.mark.parametrize("dub", [film(1, voice=9), film(1, late_s=0.9)], ids=["voice", "late"])
 def test_the_sound_of_another_moment_fails(
     capture: Capture, model: SyncModel, dub: MouthFilm

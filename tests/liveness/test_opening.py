@@ -53,17 +53,29 @@ class Told(Judges):
 def test_speech_that_counts_must_be_filmed(capture: Capture) -> None:
     opening = Opening(judges(), "balanced")
     said = speech(capture, (0.5, 2.0), (2.5, 6.0))
-    assert not opening.allows(said, 4.0)
-    assert opening.allows(said, 4.2)
+    assert not opening.allows(said, 0.0, 4.0)
+    assert opening.allows(said, 0.0, 4.2)
 
 
 def test_speech_that_is_too_little_in_any_case_is_not_waited_for(capture: Capture) -> None:
     opening = Opening(judges(), "balanced")
-    assert opening.allows(speech(capture), 3.0)
-    assert opening.allows(speech(capture, (0.5, 2.5), (7.5, 60.0)), 3.0)
-    assert not opening.allows(speech(capture, (0.5, 2.5), (6.5, 60.0)), 3.0)
+    assert opening.allows(speech(capture), 0.0, 3.0)
+    assert opening.allows(speech(capture, (0.5, 2.5), (7.5, 60.0)), 0.0, 3.0)
+    assert not opening.allows(speech(capture, (0.5, 2.5), (6.5, 60.0)), 0.0, 3.0)
     off = Opening(judges(audio_visual_sync="off"), "balanced")
-    assert off.allows(speech(capture, (0.5, 6.0)), 3.0)
+    assert off.allows(speech(capture, (0.5, 6.0)), 0.0, 3.0)
+
+
+def test_speech_counts_where_a_film_is_by_the_clock_of_the_picture(capture: Capture) -> None:
+    """The sound begins 3 s before the picture, whose film ends 11 s after that."""
+    told = Told(audio_visual_sync=Judgement(NOT_CHECKED, "", code="too_little_speech"))
+    opening = Opening(told, "balanced")
+    late = speech(capture, (6.0, 12.0))
+    assert not opening.allows(late, 3.0, 6.0)
+    assert not opening.is_met(replace(capture, speech_analysis=late))
+    early = speech(capture, (0.0, 4.0), (10.0, 60.0))
+    assert opening.allows(early, 3.0, 6.0)
+    assert opening.is_met(replace(capture, speech_analysis=early))
 
 
 def test_a_mouth_that_plainly_moves_is_enough(capture: Capture) -> None:
@@ -106,7 +118,9 @@ def test_what_cannot_be_checked_must_lack_in_all_of_the_clip(
 ) -> None:
     told = Told(**{judge: Judgement(NOT_CHECKED, "", code=code)})
     heard = replace(capture, speech_analysis=speech(capture, *said))
-    assert Opening(told, "fast").is_met(heard) is is_enough
+    opening = Opening(told, "fast")
+    opening.allows(heard.speech_analysis, 0.0, 3.0)
+    assert opening.is_met(heard) is is_enough
 
 
 def test_what_fails_is_looked_at_to_the_end(capture: Capture) -> None:
@@ -117,6 +131,6 @@ def test_what_fails_is_looked_at_to_the_end(capture: Capture) -> None:
 def test_where_no_check_is_on_all_is_enough(capture: Capture) -> None:
     off = judges(mouth_motion="off", audio_visual_sync="off")
     opening = Opening(off, "balanced")
-    assert opening.allows(capture.speech_analysis, 3.0)
+    assert opening.allows(capture.speech_analysis, 0.0, 3.0)
     assert opening.is_met(capture)
     assert opening.judge(capture) is None

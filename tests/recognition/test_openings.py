@@ -89,6 +89,18 @@ def test_a_challenge_and_everybody_in_view_take_the_whole_clip(
     assert aligner.asked == ["whole"] * 2
 
 
+@pytest.mark.parametrize("check", [*PASSIVE, "challenge"])
+def test_where_a_check_refuses_all_is_read(
+    tmp_path: Path, aligner: NotingAligner, clip: Clip, check: str
+) -> None:
+    modes: dict[str, Any] = {
+        f"liveness_{one}": "refuse" if one == check else "off" for one in PASSIVE
+    }
+    modes["liveness_challenge"] = "refuse" if check == "challenge" else "report"
+    identify(make_recognizer(tmp_path, aligner=aligner, **modes), clip(face=1, voice=1))
+    assert aligner.asked == ["whole"]
+
+
 def test_strangers_who_are_kept_are_read_whole(
     tmp_path: Path, aligner: NotingAligner, clip: Clip
 ) -> None:
