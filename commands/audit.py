@@ -39,9 +39,7 @@ def audit() -> None:
 @click.option("--before", type=int, help="Only rows of a number below this one.")
 @click.option(
     "--action",
-    type=click.Choice(ACTIONS),
-    metavar="ACTION",
-    help=f"Only rows of this action: {', '.join(ACTIONS)}.",
+    help=f"Only rows of this action, which another release may have written: {', '.join(ACTIONS)}.",
 )
 @click.option("--outcome", help="Only rows of this outcome, as `accepted`.")
 @click.option("--actor", help="Only rows of this key, or of `local`.")
@@ -59,8 +57,13 @@ def audit_show(limit: int, person_id: str | None, **wanted: Unpack[EventFilter])
     Columns: number, time, who, action, outcome, internal number of the person, more.
     """
     with open_store() as store:
-        for event in store.events(limit, person_id=person_id, **wanted):
-            click.echo(_format_event(event))
+        events = store.events(limit, person_id=person_id, **wanted)
+    for event in events:
+        click.echo(_format_event(event))
+    action = wanted.get("action")
+    if not events and action and action not in ACTIONS:
+        written = f"This release writes: {', '.join(ACTIONS)}."
+        click.echo(f"No row has the action {action!r}. {written}", err=True)
 
 
 def _format_event(event: Event) -> str:

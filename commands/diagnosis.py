@@ -33,6 +33,7 @@ from utils.certificates import check_files, read_dates
 from utils.config import ROOT, Settings, is_loopback
 from utils.errors import ConfigError, DuetError
 from utils.listening import WYOMING_PORT, check_port, is_reachable, local_url, url_of
+from utils.setting_values import host_of
 
 OK = "ok"
 NOTE = "note"
@@ -312,15 +313,15 @@ def look_at_broker(settings: Settings) -> Iterator[Finding]:
 
 def look_at_telemetry(settings: Settings) -> Iterator[Finding]:
     """Ask the receiver of the figures, where one is named."""
-    where = settings.server.otlp_endpoint
-    if not where:
+    if not settings.server.otlp_endpoint:
         return
     if not is_exporter_installed():
         yield bad("telemetry", "packages", file=REQUIREMENTS)
         return
-    reason = try_receiver(settings, ANSWER_S)
-    if reason:
-        yield bad("telemetry", "silent", where=where, reason=reason)
+    where = host_of(settings.server.otlp_endpoint)
+    problem = try_receiver(settings, ANSWER_S)
+    if problem:
+        yield bad("telemetry", problem.code, where=where, fact=problem.fact)
     else:
         yield ok("telemetry", where=where)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -24,6 +25,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client import Metric
 from prometheus_client.samples import Sample
 
+from jobs.push_problem import Problem
 from utils.config import Settings
 
 SERVICE = "duet-id"
@@ -36,53 +38,90 @@ UNKNOWN: Any = None
 
 
 class Receiver:
-    """The receiver at DUET_OTLP_ENDPOINT."""
+    """The receiver at DUET_OTLP_ENDPOINT.
+
+    Each push has a thread of its own, as `requests` limits each read of an answer and not
+    the whole. One that hangs is left alone, and no other is begun beside it.
+    """
 
     def __init__(self, settings: Settings, limit_s: float) -> None:
+        """`limit_s` is for a whole push. Half of it is for each try within."""
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # our line says it all
         self._begun_ns = time.time_ns()
-        self._session = _Session()
+        self._limit_s = limit_s
+        self._pushing: threading.Thread | None = None
+        self._is_done = threading.Event()
+        self._session = _Session(limit_s)
         self._exporter = OTLPMetricExporter(
             settings.server.otlp_endpoint.rstrip("/") + PATH,
-            timeout=limit_s,
+            timeout=limit_s / 2,
             session=self._session,
         )
         place = f"{socket.gethostname()}:{settings.server.port}"
         self._resource = Resource.create({"service.name": SERVICE, "service.instance.id": place})
 
-    def push(self, families: Iterable[Metric]) -> str:
-        """Push figures. Returns why they were not taken ("" = they were)."""
-        self._session.problem = "They could not be encoded."
+    def push(self, families: Iterable[Metric]) -> Problem | None:
+        """Push figures. Returns why they were not taken (None = they were)."""
+        if self._pushing is not None and self._pushing.is_alive():
+            return _slow(self._limit_s)
         scope = otlp.ScopeMetrics(
             InstrumentationScope(SERVICE), list(translate(families, self._begun_ns)), ""
         )
-        self._exporter.export(otlp.MetricsData([otlp.ResourceMetrics(self._resource, [scope], "")]))
-        return self._session.problem
+        figures = otlp.MetricsData([otlp.ResourceMetrics(self._resource, [scope], "")])
+        self._is_done.clear()
+        self._pushing = threading.Thread(
+            target=self._export, args=(figures,), name="telemetry-push", daemon=True
+        )
+        self._pushing.start()
+        return self._session.problem if self._is_done.wait(self._limit_s) else _slow(self._limit_s)
+
+    def _export(self, figures: otlp.MetricsData) -> None:
+        self._session.problem = Problem("failed")
+        try:
+            self._exporter.export(figures)
+        finally:
+            self._is_done.set()
+
+    def close(self) -> None:
+        """End the push at hand: what waits for it goes on at once."""
+        self._exporter.shutdown()  # ends its pauses, closes the session and takes no more
+        self._is_done.set()
 
 
 class _Session(requests.Session):
     """Asks the named address alone: follows no redirection, and uses no proxy.
 
-    What is answered is not read, and its status is remembered in `problem`.
+    What is answered is not read, and what came of it is remembered in `problem`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit_s: float) -> None:
         super().__init__()
         self.trust_env = False
-        self.problem = ""
+        self.problem: Problem | None = None
+        self._limit_s = limit_s
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """Ask, and remember what came of it. Raises requests.RequestException."""
+        """Ask, and remember what came of it. Raises requests.RequestException, OSError."""
         sparing = {"allow_redirects": False, "stream": True}
         try:
             answer = super().request(*args, **(kwargs | sparing))
+        except requests.Timeout:
+            self.problem = _slow(self._limit_s)
+            raise
         except requests.RequestException as error:
-            self.problem = f"It does not answer ({type(error).__name__})."
+            self.problem = Problem("silent", type(error).__name__)
+            raise
+        except OSError:  # of the certificates alone: all else is a RequestException
+            self.problem = Problem("file")
             raise
         answer.close()
         taken = 200 <= answer.status_code < 300
-        self.problem = "" if taken else f"It answers {answer.status_code}."
+        self.problem = None if taken else Problem("refused", str(answer.status_code))
         return answer
+
+
+def _slow(limit_s: float) -> Problem:
+    return Problem("slow", f"{limit_s:g}")
 
 
 def translate(families: Iterable[Metric], begun_ns: int) -> Iterator[otlp.Metric]:

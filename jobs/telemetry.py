@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Metric
 
+from jobs.push_problem import Problem
 from utils.config import Settings
 from utils.errors import ConfigError, DuetError
+from utils.setting_values import host_of
 from utils.subjects import PREFIX
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ EVERY_S = 60.0
 MOST_PAUSE_S = 960.0
 """Longest pause after pushes that failed."""
 LIMIT_S = 10.0
-"""Seconds for a push, with what the exporter repeats within it."""
+"""Seconds for a whole push, with what is repeated within it."""
 REQUIREMENTS = "requirements-optional.txt"
 _PACKAGE = "opentelemetry.exporter.otlp.proto.http"
 
@@ -42,6 +44,7 @@ class TelemetryThread:
         self._settings = settings
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._receiver: Receiver | None = None
 
     def start(self) -> None:
         """Start to push, where the operator named a receiver."""
@@ -50,27 +53,30 @@ class TelemetryThread:
             self._thread.start()
 
     def stop(self, wait_s: float = LIMIT_S) -> None:
-        """End after the push at hand."""
+        """End, and leave the push at hand."""
         self._stop.set()
+        if self._receiver is not None:
+            self._receiver.close()
         if self._thread is not None:
             self._thread.join(wait_s)
 
     def _run(self) -> None:
         from jobs.otlp import Receiver
 
-        receiver = Receiver(self._settings, LIMIT_S)
+        self._receiver = receiver = Receiver(self._settings, LIMIT_S)
         pause_s = EVERY_S
         while not self._stop.is_set():
             problem = self._push(receiver)
             pause_s = next_pause(pause_s, problem)
-            if problem:
+            if problem and not self._stop.is_set():
                 log.warning("figures were not pushed, next in %.0f s: %s", pause_s, problem)
             self._stop.wait(pause_s)
 
     def _push(self, receiver: Receiver) -> str:
         """Push the figures of now. Returns why they were not taken ("" = they were)."""
         try:
-            return receiver.push(self._collect())
+            problem = receiver.push(self._collect())
+            return problem.text if problem else ""
         except DuetError as error:
             return error.code
         except Exception as unexpected:  # the thread outlives what nobody foresaw
@@ -96,13 +102,17 @@ def check_exporter(settings: Settings) -> None:
     if endpoint and not is_exporter_installed():
         raise ConfigError(
             f"{PREFIX}OTLP_ENDPOINT needs the package opentelemetry-exporter-otlp-proto-http,"
-            f" which is not installed. Received: {endpoint}",
+            f" which is not installed. Received: {host_of(endpoint)}",
             f"Install it: pip install -r {REQUIREMENTS}",
         )
 
 
-def try_receiver(settings: Settings, limit_s: float) -> str:
-    """Push no figures, to see whether the receiver answers. Returns why it does not."""
+def try_receiver(settings: Settings, limit_s: float) -> Problem | None:
+    """Push no figures, to see whether the receiver takes them. Returns why it does not."""
     from jobs.otlp import Receiver
 
-    return Receiver(settings, limit_s).push(())
+    receiver = Receiver(settings, limit_s)
+    try:
+        return receiver.push(())
+    finally:
+        receiver.close()

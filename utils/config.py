@@ -22,7 +22,7 @@ from utils.event_settings import EventSettings
 from utils.live_settings import LiveSettings
 from utils.liveness_settings import LivenessSettings
 from utils.privacy_settings import PrivacySettings
-from utils.setting_values import is_address, parse_value
+from utils.setting_values import host_of, is_address, parse_value
 from utils.subjects import PREFIX, Subject, setting, variable_of
 from utils.visitor_settings import VisitorSettings
 
@@ -93,7 +93,7 @@ class ServerSettings(Subject):
         if self.otlp_endpoint and not _is_receiver(self.otlp_endpoint):
             raise ConfigError(
                 f"{PREFIX}OTLP_ENDPOINT must be an address such as http://127.0.0.1:4318, without a"
-                f" user name and a query. Received: {self.otlp_endpoint.rpartition('@')[2][:80]!r}"
+                f" user name and a query. Received: {host_of(self.otlp_endpoint)!r}"
             )
         if not _BASE_PATH.fullmatch(self.base_path):
             raise ConfigError(

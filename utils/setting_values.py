@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +40,14 @@ def is_address(url: str) -> bool:
     except ValueError:
         return False
     return is_good and url.isascii() and url.isprintable() and " " not in url
+
+
+def host_of(url: str) -> str:
+    """Scheme and host of an address, for a message: the rest may hold a password or a key."""
+    scheme = "".join(re.findall(r"^[A-Za-z][A-Za-z0-9+.-]*://", url))
+    rest = url.removeprefix(scheme)
+    host = "..." if "@" in rest else re.split(r"[/?#\\]", rest)[0]
+    return f"{scheme}{host}"[:80]
 
 
 def _parse_path(variable: str, text: str) -> Path:

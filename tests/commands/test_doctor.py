@@ -24,6 +24,7 @@ import cli
 from commands import diagnosis
 from gallery.encryption.sealing import new_key
 from gallery.store import open_store
+from jobs.push_problem import PROBLEMS, Problem
 from tests.support.certificates import write_pair
 from tests.support.first_release import old_file
 from utils.config import ROOT, Settings
@@ -96,6 +97,7 @@ def test_it_words_everything_in_three_languages() -> None:
     source = "".join((ROOT / "commands" / f).read_text() for f in ("diagnosis.py", "doctor.py"))
     source += (ROOT / "commands/diagnosis_gallery.py").read_text()
     made = set(_codes(ast.parse(source.replace("from __future__ import annotations", ""))))
+    made |= {f"telemetry.{code}" for code in PROBLEMS}
     assert len(made) > 40
     for lang, texts in TEXTS.items():
         assert made <= texts.keys(), lang
@@ -206,10 +208,15 @@ def test_cameras_proxies_and_keys(alive: int, tmp_path: Path) -> None:
 
 
 def test_a_receiver_of_figures_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = {"otlp_endpoint": "http://127.0.0.1:9"}
-    monkeypatch.setattr(diagnosis, "try_receiver", lambda *_: "It does not answer (X).")
+    settings = {"otlp_endpoint": "http://127.0.0.1:9/t0ken"}
+    monkeypatch.setattr(diagnosis, "try_receiver", lambda *_: Problem("refused", "401"))
     monkeypatch.setattr(diagnosis, "is_exporter_installed", lambda: True)
-    assert found(**settings)["telemetry.silent"] == "bad"
+    assert found(**settings)["telemetry.refused"] == "bad"
+    monkeypatch.setenv("DUET_OTLP_ENDPOINT", settings["otlp_endpoint"])
+    told = run("--lang", "zh").output
+    where = "http://127.0.0.1:9"
+    assert TEXTS["zh"]["telemetry.refused"].format(where=where, fact="401") in told
+    assert "t0ken" not in told
     monkeypatch.setattr(diagnosis, "is_exporter_installed", lambda: False)
     assert found(**settings)["telemetry.packages"] == "bad"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import time
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -127,8 +128,11 @@ class Service(BaseApplication):
 
     def _stop(self, _arbiter: Any, _worker: Any) -> None:
         """End the threads and the audit. Runs in the worker when it ends."""
+        end_s = time.monotonic() + GRACE_S / 2
         for thread in self._threads:
-            thread.stop(GRACE_S / 2)
+            thread.stop(0)  # all are told before one is waited for
+        for thread in self._threads:
+            thread.stop(max(0, end_s - time.monotonic()))
         if self._store is not None:
             with suppress(StoreUnavailableError, StorageFullError):
                 self._store.record("stop", "ended")
