@@ -283,3 +283,27 @@ def test_a_killed_run_ends_with_the_same_weights_as_one_that_was_not(
     assert set(one.files) == set(other.files)
     names = [name for name in one.files if name != "counter/seconds"]
     assert not [name for name in names if not np.array_equal(one[name], other[name])]
+
+
+@pytest.mark.tf
+def test_the_shipped_backbone_is_trained_by_the_module(tmp_path: Path) -> None:
+    """One step of the whole network, as `python -m train.train_nets` runs it."""
+    write_people(tmp_path / "own")
+    write_small_config(tmp_path / "small.toml")
+    words = [*OWN[:-1], "1", "--threads", "1", "--run-dir", "run", "--out", "model"]
+    done = subprocess.run(
+        [sys.executable, "-m", "train.train_nets", "face", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(CONFIGS.parents[1])},
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(np.load(tmp_path / "run" / "checkpoint.npz")["counter/step"]) == 1
+    trained, shipped = (
+        read_json(str(folder / "card.json"))["parameters"]
+        for folder in (tmp_path / "model", CONFIGS.parents[1] / "best_model" / "face")
+    )
+    assert trained == shipped
