@@ -162,10 +162,21 @@ def test_similarity_is_the_mean_cosine(people: FlaskClient, recognizer: Recogniz
         "/v1/gallery/similarity?limit=201",
         "/v1/gallery/similarity?method=pca",
         "/v1/gallery/map?colour=red",
+        "/v1/gallery/duplicates?limit=0",
+        "/v1/gallery/duplicates?limit=-1",
     ],
 )
 def test_refusals(client: FlaskClient, url: str) -> None:
     assert_error(client.get(url), 400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("limit", "total"), [("1", 1), ("002", 2), ("100000001", 3), ("9" * 40, 3)]
+)
+def test_pairs_are_those_of_any_number_of_people(
+    people: FlaskClient, limit: str, total: int
+) -> None:
+    assert get(people, f"/v1/gallery/duplicates?limit={limit}")["total"] == total
 
 
 def test_tsne_is_bounded(

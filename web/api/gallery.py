@@ -64,11 +64,12 @@ MATRIX: dict[str, dict[str, object]] = WHICH | {
         "default": overview.MAX_MATRIX_PEOPLE,
     },
 }
-MOST_PEOPLE = 100_000_000
 PAIRS: dict[str, dict[str, object]] = {
     "search": WHICH["search"],
     "limit": {
-        "description": "only among this many people, the first by id; without it, among all",
+        "description": (
+            "only among this many people, the first by id, 1 or more; without it, among all"
+        ),
         "type": "integer",
     },
 }
@@ -137,14 +138,14 @@ class DuplicatePairs(Resource):
 
         Face and voice are compared as far as both have them. Pairs that are marked as
         two people are left out. Everybody is compared in the background, which begins
-        with a request and takes minutes for many people: `check` says how far it is.
+        with the first request after a start of the service. It takes minutes for 100,000
+        people, and hours for a million: `check` says how far it is.
         """
         parse.check_query(PAIRS)
-        limit = parse.query_int("limit", MOST_PEOPLE, 1, MOST_PEOPLE)
+        limit = parse.query_count("limit")
         search = parse.query_text("search")
         look = recognizer().suspects.look()
-        most = limit if limit < MOST_PEOPLE else None
-        duplicates = recognizer().duplicates.find(look.latest, search, most)
+        duplicates = recognizer().duplicates.find(look.latest, search, limit)
         return {
             "people": duplicates.people,
             "total": duplicates.total,

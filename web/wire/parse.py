@@ -27,6 +27,8 @@ MULTIPART = "multipart/form-data"
 JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"
 BOOLEANS = {"true": True, "false": False}
+# More than there is anything of, and less than a database takes
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,19 @@ def query_int(name: str, default: int, low: int, high: int) -> int:
             f"`{name}` must be a whole number from {low} to {high}. Received: {text[:40]!r}"
         )
     return int(text)
+
+
+def query_count(name: str) -> int | None:
+    """Read a whole number from 1 of the query. None when missing. Raises InvalidRequestError."""
+    text = request.args.get(name)
+    if text is None:
+        return None
+    digits = text.lstrip("0")
+    if not (text.isascii() and text.isdigit() and digits):
+        raise InvalidRequestError(
+            f"`{name}` must be a whole number, 1 or more. Received: {text[:40]!r}"
+        )
+    return int(digits[:_MOST_DIGITS])
 
 
 def query_text(name: str) -> str:

@@ -59,8 +59,8 @@ DUPLICATE = make_model(
 )
 DUPLICATES = make_model(
     "Duplicates",
-    people=int_field("people who were compared", 20),
-    total=int_field("people who fit the search", 20),
+    people=int_field("those of the `total` who were compared", 20),
+    total=int_field("people with templates who fit `search` and `limit`", 20),
     pairs=list_field(DUPLICATE, "the likeliest first, 100 at most"),
     check=raw_field(CHECK, CHECKED),
 )
