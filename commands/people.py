@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from utils.wording import count_noun
 if TYPE_CHECKING:
     from gallery.records.people_list import PeopleQuery
     from gallery.store import Store
+    from recognition.suspects import Suspects, SuspectSearch
 
 NO_END = "none"
 
@@ -100,8 +102,27 @@ def _open_list(part: PeopleQuery) -> Iterator[Store]:
             yield store
         return
     with open_recognizer() as opened:
-        part["suspects"] = opened.suspects.keys_of(part["kind"], opened.suspects.check())
+        part["suspects"] = opened.suspects.keys_of(part["kind"], _check(opened.suspects))
         yield opened.store
+
+
+def _check(suspects: SuspectSearch) -> Suspects:
+    """Compare people, and show how far that is."""
+    _, total = suspects.count(None)
+    with click.progressbar(
+        length=total,
+        label="Comparing people",
+        show_eta=False,
+        show_pos=True,
+        item_show_func=_format_rest,
+        file=sys.stderr,
+    ) as bar:
+        return suspects.check(lambda latest: bar.update(latest.people - bar.pos, latest))
+
+
+def _format_rest(latest: Suspects | None) -> str:
+    left = latest.remaining_s if latest else None
+    return f"about {left:.0f} s left" if left else ""
 
 
 @people.command("trust-clock")
@@ -208,7 +229,9 @@ def people_duplicates(search: str) -> None:
     Merge them (`people merge`), or say that they are two people (`people distinct`).
     """
     with open_recognizer() as opened:
-        alike = opened.duplicates.find(opened.suspects.check(), search)
+        if search:
+            opened.suspects.narrow(opened.store.keys_fitting(search))
+        alike = opened.duplicates.find(_check(opened.suspects), search)
     for pair in alike.pairs:
         click.echo(f"{pair.one.person_id}\t{pair.other.person_id}\t{pair.probability:.3f}")
     compared = count_noun(alike.people, "entry", "entries")

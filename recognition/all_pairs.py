@@ -2,13 +2,14 @@
 
 The next people are compared with those who were before them, in the memory of the index
 that identification searches. So the work can be left and taken up, and holds little of
-its own: 17 bytes a person, and what it found. Rows of an index may be rounded: whoever
-comes near is read from the database, and compared exactly. People who changed are
-compared anew, before those who never were.
+its own: 17 bytes a person, and what it found. Nothing of that outlives the process.
+Rows of an index may be rounded: whoever comes near is read from the database, and
+compared exactly. People who changed are compared anew, before those who never were.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from sqlalchemy import Connection
 from gallery.records import feed
 from gallery.records.distinct import Pair
 from gallery.search.everybody import ROUNDING, cosines
-from gallery.search.memory import MemoryIndex, Snapshot
+from gallery.search.memory import Snapshot
 from gallery.store import Store
 from gallery.vectors import KeyArray, Templates, means
 from recognition.compared import Compared
@@ -48,6 +49,8 @@ MOST_PAIRS = 100_000
 _PIECE = 2048
 # Ratio below the least one from which two people are compared exactly
 _SLACK = 1.0
+# What twice as many people add to the least ratio, but for rounding
+_DOUBLED = math.log(2) - 1e-9
 # Reading a person takes about as long as comparing them with so many
 _READING = 5000
 
@@ -65,6 +68,11 @@ class Found:
         self.alike = {pair: llr for pair, llr in self.alike.items() if keys.isdisjoint(pair)}
         self.split = {pair: llr for pair, llr in self.split.items() if keys.isdisjoint(pair)}
         self.mixed -= keys
+
+    def raise_bar(self, bar: float) -> None:
+        """Forget the pairs of a ratio below `bar`."""
+        self.alike = {pair: llr for pair, llr in self.alike.items() if llr >= bar}
+        self.split = {pair: llr for pair, llr in self.split.items() if llr >= bar}
 
     def bound(self) -> None:
         """Keep the likeliest pairs where there are very many."""
@@ -126,13 +134,17 @@ class AllPairs:
         self._compared: Compared | None = None
         self._late: KeyArray = np.zeros(0, np.int64)
         self._bar = 0.0
+        self._only: KeyArray | None = None
 
-    def step(self, index: MemoryIndex) -> float:
+    def narrow(self, keys: KeyArray) -> None:
+        """Compare these people alone, with each other. To be called before the first step."""
+        self._only = keys
+
+    def step(self, snapshot: Snapshot) -> float:
         """Compare the next people. Returns how much work it was, as `work_left` counts.
 
         Raises StoreUnavailableError.
         """
-        snapshot = index.snapshot()
         worked = 0.0
         with self._store.database.read() as connection:
             compared = self._follow(connection, snapshot)
@@ -152,23 +164,35 @@ class AllPairs:
         """Whether everybody was compared, up to this change of the gallery."""
         compared = self._compared
         return (
-            compared is not None and compared.revision.change == change and not len(compared.todo())
+            compared is not None
+            and compared.revision.change == change
+            and not len(self._todo(compared))
         )
 
-    def count(self, keys: KeyArray | None = None) -> int:
-        """Count those who were compared, of `keys` (None = of all)."""
+    def count(self, keys: KeyArray | None = None) -> tuple[int, int]:
+        """Count those who were compared, and who has templates, of `keys`.
+
+        None = of all who are to be compared. Raises StoreUnavailableError.
+        """
+        keys = self._only if keys is None else keys
         compared = self._compared
         if compared is None:
-            return 0
-        done = compared.done & (compared.keys != 0)
-        if keys is not None:
-            done &= np.isin(compared.keys, keys)
-        return int(np.count_nonzero(done))
+            there = self._list_enrolled()
+            done = np.zeros(len(there), np.bool_)
+        else:
+            there = compared.keys
+            done = compared.done
+        counts = there != 0 if keys is None else np.isin(there, keys)
+        return int(np.count_nonzero(done & counts)), int(np.count_nonzero(counts))
 
     def work_left(self) -> float:
         """Number of comparisons of two people that are left, in their order."""
-        todo = self._compared.todo() if self._compared else np.zeros(0, np.intp)
+        todo = self._todo(self._compared) if self._compared else np.zeros(0, np.intp)
         return float(todo.sum()) + _READING * len(todo)
+
+    def _todo(self, compared: Compared) -> IndexArray:
+        todo = compared.todo()
+        return todo if self._only is None else todo[np.isin(compared.keys[todo], self._only)]
 
     def _follow(self, connection: Connection, snapshot: Snapshot) -> Compared:
         """Heed what has changed since the last step."""
@@ -185,11 +209,23 @@ class AllPairs:
             self._late = np.union1d(self._late, np.array(changed, np.int64))
             self.found.forget(set(changed))
             old = self._compared = old.follow(snapshot, changed)
+            self._raise_bar()
         return old
+
+    def _raise_bar(self) -> None:
+        """Ask more of a pair once the people have doubled: less never counts among so many."""
+        bar = least_llr(self.people // 2)
+        if bar >= self._bar + _DOUBLED:
+            self._bar = bar
+            self.found.raise_bar(bar)
+
+    def _list_enrolled(self) -> KeyArray:
+        with self._store.database.read() as connection:
+            return feed.read_keys(connection, self._encoder_ids)
 
     def _next_rows(self, compared: Compared) -> IndexArray:
         """Rows of those who come next: first who changed."""
-        todo = compared.todo()
+        todo = self._todo(compared)
         if len(self._late):
             late = todo[np.isin(compared.keys[todo], self._late)]
             if len(late):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -26,7 +26,10 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """The likeliest pairs first, of the `people` who were compared of `total`."""
+    """The likeliest pairs first, of the `people` who were compared.
+
+    `total`: people with templates who are asked about.
+    """
 
     pairs: tuple[Duplicate, ...]
     people: int
@@ -48,16 +51,11 @@ class DuplicateSearch:
         Pairs of which the operator says that they are two people are left out. Raises
         InvalidRequestError, StoreUnavailableError.
         """
-        if latest is None:
-            return Duplicates((), 0, len(self._store.keys_fitting(search, limit)))
-        if not search and limit is None:
-            return Duplicates(self._list(latest.alike, None), latest.people, latest.total)
-        fitting = frozenset(self._store.keys_fitting(search, limit))
-        return Duplicates(
-            pairs=self._list(latest.alike, fitting),
-            people=self._suspects.count_compared(fitting),
-            total=len(fitting),
-        )
+        asked = bool(search) or limit is not None
+        fitting = frozenset(self._store.keys_fitting(search, limit)) if asked else None
+        people, total = self._suspects.count(fitting)
+        pairs = self._list(latest.alike, fitting) if latest is not None else ()
+        return Duplicates(pairs, people, total)
 
     def _list(
         self, alike: Mapping[Pair, float], fitting: frozenset[int] | None
@@ -69,9 +67,16 @@ class DuplicateSearch:
             for pair, llr in alike.items()
             if pair not in distinct and (fitting is None or fitting.issuperset(pair))
         ]
+        pairs.sort(key=lambda item: -item[1])
+        listed: list[Duplicate] = []
+        while pairs and len(listed) < MAX_PAIRS:  # some may be gone
+            listed += self._name(pairs[:MAX_PAIRS])
+            del pairs[:MAX_PAIRS]
+        return tuple(listed[:MAX_PAIRS])
+
+    def _name(self, pairs: list[tuple[Pair, float]]) -> Iterator[Duplicate]:
+        """Read who is in pairs of which both are there."""
         refs = self._store.people_of(set(chain.from_iterable(pair for pair, _ in pairs)))
-        pairs = [(pair, llr) for pair, llr in pairs if refs.keys() >= set(pair)]
-        return tuple(
-            Duplicate(refs[one], refs[other], float(probability_of(llr)))
-            for (one, other), llr in sorted(pairs, key=lambda item: -item[1])[:MAX_PAIRS]
-        )
+        for (one, other), llr in pairs:
+            if one in refs and other in refs:
+                yield Duplicate(refs[one], refs[other], float(probability_of(llr)))

@@ -1,8 +1,8 @@
 """People whose entries are suspect: enrolled twice, or mixed of two people.
 
-Everybody of a gallery is compared with everybody (`recognition.all_pairs`), which takes
-minutes for many people. So that goes on in the background, a little at a time, and
-answers say how far it is.
+Everybody of a gallery is compared with everybody (`recognition.all_pairs`): minutes of a
+core for 100,000 people, and hours for a million. So that goes on in the background, a
+little at a time, and answers say how far it is.
 
 - A duplicate: two entries look like one person (`recognition.likeness`).
 - Mixed: a template speaks clearly against the others of its person, or the face of an
@@ -12,14 +12,17 @@ answers say how far it is.
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import sys
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -38,8 +41,13 @@ from utils.modality import Modality
 log = logging.getLogger("duet.recognition")
 WAIT_S = 0.2
 """Seconds for which an answer waits for the comparison: enough for a change of a few."""
-# Of the thread that compares, where the system has it: answers go first
+# Of the threads that compare, where the system has it: answers go first
 _NICE = 10
+# Rest after a check, in times of what it took to read the gallery: a check may read all anew
+_REST = 10.0
+
+Run = Callable[[Callable[[], float]], float]
+"""Runs a step, and returns what it returns."""
 
 
 @dataclass(frozen=True)
@@ -101,19 +109,36 @@ class SuspectSearch:
         self._stepping = threading.Lock()
         self._latest: Suspects | None = None
         self._thread: threading.Thread | None = None
+        self._rest_until = 0.0  # by the monotonic clock
 
-    def check(self) -> Suspects:
-        """Compare whoever was not compared, to the end. Raises StoreUnavailableError."""
+    def narrow(self, keys: Collection[int]) -> None:
+        """Compare these people alone, with each other. To be called before the first check."""
+        self._pairs.narrow(np.fromiter(keys, np.int64))
+
+    def check(
+        self, report: Callable[[Suspects], object] | None = None, run: Run = operator.call
+    ) -> Suspects:
+        """Compare whoever was not compared, to the end. Raises StoreUnavailableError.
+
+        `report` is given what was found so far, some people at a time. `run` does the
+        steps.
+        """
         index = self._index.in_memory()
         worked = 0.0
         started = time.perf_counter()
+        index.snapshot()
+        reading_s = time.perf_counter() - started
         while True:
             with self._stepping:
-                worked += self._pairs.step(index)
-                rate = (time.perf_counter() - started) / max(worked, 1.0)
-                self._latest = self._sum_up(rate)
-            if self._latest.remaining_s is None and self._pairs.heeds(self._change()):
-                return self._latest
+                # Here, as whoever is asked waits for a refresh that another began
+                worked += run(partial(self._pairs.step, index.snapshot()))
+                rate = (time.perf_counter() - started - reading_s) / max(worked, 1.0)
+                latest = self._latest = self._sum_up(rate)
+            if report is not None:
+                report(latest)
+            if latest.remaining_s is None and self._pairs.heeds(self._change()):
+                self._rest_until = time.monotonic() + _REST * reading_s
+                return latest
 
     def look(self) -> Look:
         """Get what was found so far. The comparison goes on if anybody is left.
@@ -133,9 +158,12 @@ class SuspectSearch:
         there = frozenset(self._store.people_of(latest.people_of_any_kind()))
         return latest.keys_of(kind, there, self._store.distinct_pairs())
 
-    def count_compared(self, keys: Collection[int]) -> int:
-        """Count those of some people who were compared."""
-        return self._pairs.count(np.fromiter(keys, np.int64))
+    def count(self, keys: Collection[int] | None) -> tuple[int, int]:
+        """Count who was compared, and who has templates, of some people.
+
+        None = of all who are to be compared. Raises StoreUnavailableError.
+        """
+        return self._pairs.count(None if keys is None else np.fromiter(keys, np.int64))
 
     def _change(self) -> int:
         with self._store.database.read() as connection:
@@ -146,16 +174,18 @@ class SuspectSearch:
         with self._lock:
             if self._thread is not None and self._thread.is_alive():
                 return self._thread
-            if self._latest is not None and self._pairs.heeds(change):
+            if self._latest is not None and (self._rests() or self._pairs.heeds(change)):
                 return None
             self._thread = threading.Thread(target=self._try, name="suspects", daemon=True)
             self._thread.start()
             return self._thread
 
+    def _rests(self) -> bool:
+        return time.monotonic() < self._rest_until
+
     def _try(self) -> None:
-        _give_way()
         try:
-            self.check()
+            self.check(run=_run_aside)
         except DuetError as error:
             log.warning("the gallery was not checked for suspects: %s", error.code)
         except Exception as unexpected:  # nobody waits for it: the next look begins again
@@ -167,15 +197,34 @@ class SuspectSearch:
         pairs = self._pairs
         bar = least_llr(pairs.people)
         left = pairs.work_left()
+        people, total = pairs.count()
         return Suspects(
             at=datetime.now(UTC),
-            people=pairs.count(),
-            total=pairs.people,
+            people=people,
+            total=total,
             alike={pair: llr for pair, llr in pairs.found.alike.items() if llr >= bar},
             split={pair: llr for pair, llr in pairs.found.split.items() if llr >= bar},
             mixed=frozenset(pairs.found.mixed),
             remaining_s=rate * left if left else None,
         )
+
+
+def _run_aside(step: Callable[[], float]) -> float:
+    """Run in a thread that gives way, and wait for it.
+
+    A thread that gave way cannot go back, and must take no lock that an answer waits for.
+    """
+    done: Future[float] = Future()
+
+    def run() -> None:
+        _give_way()
+        try:
+            done.set_result(step())
+        except BaseException as error:  # raised below, in the thread that waits
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="suspects-step", daemon=True).start()
+    return done.result()
 
 
 def _give_way() -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gallery.records.feed import PersonRef
 from gallery.search.memory import MemoryIndex
 from gallery.store import NewPerson, NewTemplate, Store
-from recognition import as_json
+from recognition import as_json, duplicates
 from recognition.decision import Rule, decide
 from recognition.likeness import Entries, compare_entries, find_alike, least_llr
 from recognition.matching import Candidate, Search, Side, compare
@@ -112,8 +113,38 @@ def test_entries_of_one_person_are_listed_until_they_are_merged(
     assert pairs(gallery, "ann2") == []
     some = gallery.duplicates.find(gallery.suspects.check(), "ann", limit=2)
     assert (len(some.pairs), some.people, some.total) == (1, 2, 2)
+    gallery.store.create_person("annette")  # without templates
+    for search in ("", "ann"):
+        found = gallery.duplicates.find(gallery.suspects.check(), search)
+        before = gallery.duplicates.find(None, search)
+        assert found.people == found.total == before.total == (5 if not search else 3)
     gallery.store.merge_people("ann", "ann2")
     assert pairs(gallery) == [{"ann", "ann3"}]
+
+
+def test_names_are_read_of_those_who_are_listed_alone(
+    gallery: Recognizer, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the likeliest pair is gone, the next one is listed."""
+    for number, name in enumerate(("ann2", "ann3"), 1):
+        path = clip(face=1, voice=1, sample=number)
+        enroll(gallery, name, path, create=True, force=True)
+    monkeypatch.setattr(duplicates, "MAX_PAIRS", 1)
+    read: list[int] = []
+    people_of = gallery.store.people_of
+
+    def watch(keys: Collection[int]) -> dict[int, PersonRef]:
+        read.append(len(keys))
+        return people_of(keys)
+
+    latest = gallery.suspects.check()
+    monkeypatch.setattr(gallery.store, "people_of", watch)
+    (first,) = gallery.duplicates.find(latest).pairs
+    assert read == [2]
+    gallery.store.delete_person(first.other.person_id)
+    (second,) = gallery.duplicates.find(latest).pairs
+    assert second.probability <= first.probability
+    assert set(read) == {2}
 
 
 def test_two_people_in_the_operators_word_are_left_out(gallery: Recognizer, clip: Clip) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +15,10 @@ import pytest
 from gallery.records import feed
 from gallery.results import Kind
 from gallery.search.choose import MANY, GrowingIndex
+from gallery.search.memory import MemoryIndex
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.vectors import Templates
-from recognition import all_pairs
+from recognition import all_pairs, suspects
 from recognition.likeness import compare_entries, least_llr
 from recognition.recognizer import Recognizer
 from recognition.suspects import Look, SuspectSearch
@@ -167,15 +171,15 @@ def test_a_part_says_how_far_it_is(people: Recognizer, monkeypatch: pytest.Monke
     monkeypatch.setattr(all_pairs, "AT_ONCE", 2)
     search = people.suspects
     index = people.suspects._index.in_memory()
-    search._pairs.step(index)
+    search._pairs.step(index.snapshot())
     part = search._sum_up(rate=0.5)
     assert (part.people, part.total) == (2, 7)
     assert part.remaining_s is not None
     assert part.remaining_s > 0
     assert list(part.alike) == [(1, 2)], "ann is there twice"
     store(people, "gus2", 7, 7)
-    search._pairs.step(index)
-    assert search._pairs.count(np.array([8])) == 1
+    search._pairs.step(index.snapshot())
+    assert search._pairs.count(np.array([8])) == (1, 1)
     assert search.check().remaining_s is None
     assert listed(people, Kind.DUPLICATE) == {"ann", "ann2", "gus", "gus2"}
 
@@ -189,6 +193,54 @@ def test_a_gallery_that_shrinks_is_compared_anew(people: Recognizer) -> None:
         people.store.delete_person(name)
     assert listed(people, Kind.DUPLICATE) == {"ann", "ann2"}
     assert search._pairs._bar < bar
+
+
+def test_a_gallery_that_grows_asks_more_of_a_pair(recognizer: Recognizer) -> None:
+    search = recognizer.suspects
+    store(recognizer, "ann", 1, 1)
+    search.check()
+    low = search._pairs._bar
+    search._pairs.found.alike[(98, 99)] = search._pairs.found.split[(98, 99)] = low + 0.1
+    for number in range(5):
+        store(recognizer, f"ben{number}", 2, 2)
+    found = search.check()
+    assert search._pairs._bar == least_llr(3) > low + 0.1
+    assert not {(98, 99)} & (search._pairs.found.alike.keys() | search._pairs.found.split.keys())
+    assert len(found.alike) == 10
+
+
+def test_changes_wait_for_the_rest_after_a_check(
+    people: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each check may read the whole gallery anew."""
+    search = people.suspects
+    monkeypatch.setattr(suspects, "_REST", 1e9)
+    last = search.check()
+    people.store.delete_person("gus")
+    assert search.look() == Look(last, is_checking=False)
+    monkeypatch.setattr(suspects, "_REST", 0.0)
+    search.check()
+    people.store.delete_person("fay")
+    until(lambda: (latest := search.look().latest) and latest.total == 5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority")
+def test_only_the_comparison_gives_way(people: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks waits for a refresh of the index, whoever began it."""
+    priorities: dict[str, int] = {}
+
+    def note(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*words: Any) -> Any:
+            priorities[name] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+            return function(*words)
+
+        return noted
+
+    for name, of in (("_refresh", MemoryIndex), ("_compare", all_pairs.AllPairs)):
+        monkeypatch.setattr(of, name, note(name, getattr(of, name)))
+    mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    until(lambda: people.suspects.look().latest and not people.suspects.look().is_checking)
+    assert priorities == {"_refresh": mine, "_compare": max(mine, suspects._NICE)}
 
 
 def test_very_many_entries_of_one_person_are_all_listed(
