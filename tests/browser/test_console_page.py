@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.looks import look
 from tests.browser.shared import chromium
@@ -74,6 +74,11 @@ def test_jobs_audit_keys_backup_health_settings(
     expect(page.locator("#state")).to_have_text(EN["backup.off"])
     expect(page.locator("#now")).to_be_disabled()
     look_at("backup")
+    list_backups_as_made(page)
+    page.reload()
+    expect(page.locator("#now")).to_be_enabled()
+    with page.expect_request("**/v1/health", timeout=10_000):  # by itself after 20 s
+        page.click("#now")
 
     open_page("health")
     expect(page.locator("#facts")).to_contain_text("face-")
@@ -83,6 +88,20 @@ def test_jobs_audit_keys_backup_health_settings(
     page.check("#changed")
     expect(page.locator("#records code").first).to_have_text("DUET_PORT")
     look_at("settings")
+
+
+def list_backups_as_made(page: Page) -> None:
+    """Answer as a service that makes backups: it lists one as soon as it was asked for."""
+    listed: list[dict[str, object]] = []
+    backup = {"name": "a", "made_at": "2026-01-31T08:00:00Z", "people": 0, "templates": 0}
+
+    def answer(route: Route) -> None:
+        if route.request.method == "POST":
+            listed.append(backup | {"bytes": 1, "is_encrypted": False})
+        state = {"is_on": True, "is_running": False, "failed": None, "keep": 7}
+        route.fulfill(json=state | {"backups": listed})
+
+    page.route("**/v1/backups", answer)
 
 
 def test_many_people_are_enrolled(

@@ -12,6 +12,9 @@ const LOOK_AGAIN_MS = 1000;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
 
+/** @type {string | undefined} */
+let newest;
+
 /** @type {import("./console/table.js").Column<Api.Backup>[]} */
 const COLUMNS = [
   { label: t("list.when"), show: (backup) => formatMoment(backup.made_at, "–") },
@@ -29,9 +32,20 @@ const panel = new Panel(listBackups, (answer) => {
   byId("state").textContent = describeState(answer);
   buttonById("now").disabled = !answer.is_on || answer.is_running;
   showTable(byId("records"), COLUMNS, answer.backups, t("backup.never"));
+  noteNewest(answer.backups[0]?.name ?? "");
   clearTimeout(timer);
   if (answer.is_running) timer = setTimeout(() => panel.refresh(), LOOK_AGAIN_MS);
 });
+
+/**
+ * Have the header ask anew once a backup was made: it may say that there is none.
+ * @param {string} name
+ */
+function noteNewest(name) {
+  const isMade = newest !== undefined && name !== newest;
+  newest = name;
+  if (isMade) document.dispatchEvent(new CustomEvent("health-changed"));
+}
 
 /** @param {Api.Backup} backup */
 function describeSize({ bytes }) {

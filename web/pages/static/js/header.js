@@ -136,6 +136,7 @@ byId("key-form", HTMLFormElement).addEventListener("submit", submitKey);
 buttonById("key-close").addEventListener("click", () => dialog.close());
 buttonById("key-forget").addEventListener("click", forgetKey);
 document.addEventListener("visibilitychange", checkIfVisible);
+document.addEventListener("health-changed", checkIfVisible);
 setInterval(checkIfVisible, CHECK_EVERY_MS);
 // On a phone the pages of the console are more than fit beside each other
 const current = document.querySelector(".console-nav [aria-current]");
