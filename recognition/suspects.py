@@ -137,7 +137,7 @@ class SuspectSearch:
             if report is not None:
                 report(latest)
             if latest.remaining_s is None and self._pairs.heeds(self._change()):
-                self._rest_until = time.monotonic() + _REST * reading_s
+                self._rest_after(reading_s)
                 return latest
 
     def look(self) -> Look:
@@ -179,6 +179,11 @@ class SuspectSearch:
             self._thread = threading.Thread(target=self._try, name="suspects", daemon=True)
             self._thread.start()
             return self._thread
+
+    def _rest_after(self, reading_s: float) -> None:
+        """Rest after a check for which reading took longer than an answer waits."""
+        rest_s = _REST * reading_s if reading_s > WAIT_S else 0.0
+        self._rest_until = time.monotonic() + rest_s
 
     def _rests(self) -> bool:
         return time.monotonic() < self._rest_until
