@@ -60,7 +60,7 @@ class ReadLimits:
             read_s=settings.read_s,
             max_clip_s=settings.max_clip_s,
             max_frames=settings.max_frames,
-            has_opening=settings.accuracy != "thorough",
+            has_opening=settings.accuracy == "fast",
         )
 
     @property

@@ -21,9 +21,6 @@ SURE = {
 }
 """Score from which a check needs no more of a clip."""
 
-SURE_FAST = SURE | {Judge.MOUTH_MOTION: mouth_motion.THRESHOLD, Judge.AUDIO_VISUAL_SYNC: 0.3}
-"""The same where speed counts for more. Of dubs, up to 0.9 % more pass (docs/liveness.md)."""
-
 # The last frame of a film may come so much before the moment that is asked about
 _SLACK_S = 0.1
 
@@ -37,10 +34,8 @@ class Opening:
     `allows` is asked before `is_met`, and hears what the film of the whole clip may hold.
     """
 
-    def __init__(self, judges: Judges, accuracy: str) -> None:
-        """`accuracy` is that of `CaptureSettings`."""
+    def __init__(self, judges: Judges) -> None:
         self._judges = judges
-        self._sure = SURE_FAST if accuracy == "fast" else SURE
         self._liveness: Liveness | None = None
         self._has_speech = True
         self.is_enough = False
@@ -67,7 +62,7 @@ class Opening:
 
     def _is_sure(self, judge: Judge, judgement: Judgement) -> bool:
         if judgement.outcome == LivenessOutcome.PASSED:
-            return (judgement.score or 0.0) >= self._sure[judge]
+            return (judgement.score or 0.0) >= SURE[judge]
         if judgement.outcome == LivenessOutcome.FAILED:
             return False
         if judge == Judge.AUDIO_VISUAL_SYNC:

@@ -232,7 +232,7 @@ class Analyser:
         with self._slot():
             timings = {"wait": (time.perf_counter() - started) * 1000}
             if not (whole or challenge or self._judges.refuse):
-                opening = Opening(self._judges, self._settings.capture.accuracy)
+                opening = Opening(self._judges)
                 capture = self._aligner.analyse(path, filename=filename, demand=opening)
                 probe = self._embed(capture, timings, started, opening.judge)
                 if not (opening.is_enough and probe.odd_faces_s):

@@ -170,10 +170,9 @@ class CaptureSettings(Subject):
     max_frames: int = setting(12, "Frames that are sampled evenly over the clip.", 1, 64)
     accuracy: str = setting(
         "balanced",
-        "How much work a clip is worth. thorough: all of it, and every face is seen as it is and"
-        " mirrored. balanced: faces in turn, and of a question no more than its first seconds where"
-        " these are plain and no check for liveness refuses. fast: the same where they are less"
-        " plain.",
+        "How much work a clip is worth. thorough: every face is seen as it is and mirrored."
+        " balanced: faces in turn. fast: the same, and of a question no more than its first seconds"
+        " where these are plain and no check for liveness refuses.",
         choices=ACCURACIES,
     )
     min_speech_s: float = setting(0.5, "Least net speech for a voice answer, in seconds.", 0.2, 60)

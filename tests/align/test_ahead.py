@@ -24,7 +24,7 @@ from utils.config import CaptureSettings
 from utils.errors import MediaUnreadableError
 from utils.media import Capture, Clip, Frame, SpeechAnalysis, Waveform
 
-SETTINGS = CaptureSettings(max_frames=4)
+SETTINGS = CaptureSettings(max_frames=4, accuracy="fast")
 BOUNDS = Confinement(memory_mb=512, processor_s=20, stall_s=20)
 
 # Of these frames every second one is referred to by no other

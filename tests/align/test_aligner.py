@@ -30,7 +30,7 @@ needs_clips = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def aligner() -> Aligner:
-    made = Aligner(CaptureSettings(max_frames=6))
+    made = Aligner(CaptureSettings(max_frames=6, accuracy="fast"))
     made.load()
     return made
 
@@ -120,10 +120,11 @@ def test_an_opening_without_one_plain_person_is_not_enough(aligner: Aligner, fol
     assert not demand.shown
 
 
-def test_thorough_asks_for_all_of_a_clip(long_clip: Path) -> None:
+@pytest.mark.parametrize("accuracy", ["balanced", "thorough"])
+def test_others_than_fast_ask_for_all_of_a_clip(accuracy: str, long_clip: Path) -> None:
     demand = Demanding()
-    thorough = Aligner(CaptureSettings(max_frames=6, accuracy="thorough"))
-    faces = thorough.analyse(long_clip, demand=demand).face_analysis.faces
+    other = Aligner(CaptureSettings(max_frames=6, accuracy=accuracy))
+    faces = other.analyse(long_clip, demand=demand).face_analysis.faces
     assert max(face.time_s for face in faces) > 5
     assert not demand.asked_s
 

@@ -9,7 +9,7 @@ import pytest
 
 from liveness.judgement import Judge, Judgement, Liveness, LivenessOutcome
 from liveness.judges import Judges
-from liveness.opening import SURE, SURE_FAST, Opening
+from liveness.opening import SURE, Opening
 from tests.support.gallery_parts import write_clip
 from tests.support.talking import TalkingAligner
 from utils.config import Settings
@@ -51,25 +51,25 @@ class Told(Judges):
 
 
 def test_speech_that_counts_must_be_filmed(capture: Capture) -> None:
-    opening = Opening(judges(), "balanced")
+    opening = Opening(judges())
     said = speech(capture, (0.5, 2.0), (2.5, 6.0))
     assert not opening.allows(said, 0.0, 4.0)
     assert opening.allows(said, 0.0, 4.2)
 
 
 def test_speech_that_is_too_little_in_any_case_is_not_waited_for(capture: Capture) -> None:
-    opening = Opening(judges(), "balanced")
+    opening = Opening(judges())
     assert opening.allows(speech(capture), 0.0, 3.0)
     assert opening.allows(speech(capture, (0.5, 2.5), (7.5, 60.0)), 0.0, 3.0)
     assert not opening.allows(speech(capture, (0.5, 2.5), (6.5, 60.0)), 0.0, 3.0)
-    off = Opening(judges(audio_visual_sync="off"), "balanced")
+    off = Opening(judges(audio_visual_sync="off"))
     assert off.allows(speech(capture, (0.5, 6.0)), 0.0, 3.0)
 
 
 def test_speech_counts_where_a_film_is_by_the_clock_of_the_picture(capture: Capture) -> None:
     """The sound begins 3 s before the picture, whose film ends 11 s after that."""
     told = Told(audio_visual_sync=Judgement(NOT_CHECKED, "", code="too_little_speech"))
-    opening = Opening(told, "balanced")
+    opening = Opening(told)
     late = speech(capture, (6.0, 12.0))
     assert not opening.allows(late, 3.0, 6.0)
     assert not opening.is_met(replace(capture, speech_analysis=late))
@@ -80,7 +80,7 @@ def test_speech_counts_where_a_film_is_by_the_clock_of_the_picture(capture: Capt
 
 def test_a_mouth_that_plainly_moves_is_enough(capture: Capture) -> None:
     checks = judges(audio_visual_sync="off")
-    opening = Opening(checks, "balanced")
+    opening = Opening(checks)
     assert opening.is_met(capture)
     assert opening.judge(capture) == checks.examine(capture)
     few = replace(capture.face_analysis, faces=capture.face_analysis.faces[:3])
@@ -91,11 +91,8 @@ def test_a_mouth_that_plainly_moves_is_enough(capture: Capture) -> None:
 def test_what_passes_by_little_is_looked_at_to_the_end(judge: Judge, capture: Capture) -> None:
     sure = Judgement(PASSED, "", SURE[judge])
     nearly = Judgement(PASSED, "", SURE[judge] - 1e-6)
-    fast = Judgement(PASSED, "", SURE_FAST[judge])
-    assert Opening(Told(**{judge: sure}), "balanced").is_met(capture)
-    assert not Opening(Told(**{judge: nearly}), "balanced").is_met(capture)
-    assert Opening(Told(**{judge: fast}), "fast").is_met(capture)
-    assert SURE_FAST[judge] <= SURE[judge]
+    assert Opening(Told(**{judge: sure})).is_met(capture)
+    assert not Opening(Told(**{judge: nearly})).is_met(capture)
 
 
 @pytest.mark.parametrize(
@@ -118,19 +115,19 @@ def test_what_cannot_be_checked_must_lack_in_all_of_the_clip(
 ) -> None:
     told = Told(**{judge: Judgement(NOT_CHECKED, "", code=code)})
     heard = replace(capture, speech_analysis=speech(capture, *said))
-    opening = Opening(told, "fast")
+    opening = Opening(told)
     opening.allows(heard.speech_analysis, 0.0, 3.0)
     assert opening.is_met(heard) is is_enough
 
 
 def test_what_fails_is_looked_at_to_the_end(capture: Capture) -> None:
     told = Told(mouth_motion=Judgement(FAILED, "", 1.0, code="mouth_still"))
-    assert not Opening(told, "fast").is_met(capture)
+    assert not Opening(told).is_met(capture)
 
 
 def test_where_no_check_is_on_all_is_enough(capture: Capture) -> None:
     off = judges(mouth_motion="off", audio_visual_sync="off")
-    opening = Opening(off, "balanced")
+    opening = Opening(off)
     assert opening.allows(capture.speech_analysis, 0.0, 3.0)
     assert opening.is_met(capture)
     assert opening.judge(capture) is None
