@@ -95,12 +95,16 @@ class Ahead(ExitStack):
         self._find_mouths(frame)
         return frame
 
-    def forget(self, count: int) -> None:
-        """Forget all that was seen, if only some of it is void. It is looked at in the end."""
-        del count
-        self._look = None
-        self._most_frames = 0
-        self.mouths = MouthFinder(self._detector)
+    def forget(self, count: int, filmed: int) -> None:
+        """Forget all that was seen, if only some of it is void. It is looked at in the end.
+
+        Film without a frame that was seen after it was not looked at.
+        """
+        self._film = self._film[: max(0, len(self._film) - filmed)]
+        if count:
+            self._look = None
+            self._most_frames = 0
+            self.mouths = MouthFinder(self._detector)
 
     def film(self, frame: GreyFrame) -> GreyFrame:
         """Keep the frame, until the face is found in the frames beside it."""

@@ -25,8 +25,8 @@ class Audience(Protocol):
         """Take the next frame of the film. Returns it, wherever its pixels lie from now on."""
         ...
 
-    def forget(self, count: int) -> None:
-        """Let go of the last `count` frames: what is wanted there is decoded anew."""
+    def forget(self, count: int, filmed: int) -> None:
+        """Let go of the last `count` frames and `filmed` of the film, to be decoded anew."""
         ...
 
     def is_enough(self, clip: Clip) -> bool:
@@ -48,7 +48,7 @@ class Nobody:
         """Return the frame."""
         return frame
 
-    def forget(self, count: int) -> None:
+    def forget(self, count: int, filmed: int) -> None:
         """Have nothing to forget."""
 
     def is_enough(self, clip: Clip) -> bool:

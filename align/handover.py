@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -87,13 +88,15 @@ class Sender:
         self._send({"opening": self.finish(clip)})
         return self._receive()
 
-    def forget(self, count: int) -> None:
+    def forget(self, count: int, filmed: int) -> None:
         """Give the place of the last frames to those to come."""
-        self._film = []
         if count:
             self._end = self._seen_at[-count]
             del self._seen_at[-count:]
-            self._send({"forget": count})
+        start = max(0, len(self._film) - filmed)
+        filmed -= len(self._film) - start  # the others were never handed over
+        del self._film[start:]
+        self._send({"forget": count, "filmed": filmed})
 
     def finish(self, clip: Clip) -> dict[str, Any]:
         """Copy the pictures that are not handed over yet, and describe all of the clip.
@@ -165,7 +168,7 @@ def take_news(news: dict[str, Any], memory: memoryview, audience: Audience) -> C
     if "frame" in news:
         film = [_take_grey(frame, memory) for frame in news["film"]]
         return partial(_show, audience, film, _take_frame(news["frame"], memory))
-    return partial(audience.forget, news["forget"])
+    return partial(audience.forget, index(news["forget"]), index(news["filmed"]))
 
 
 def _show(audience: Audience, film: Sequence[GreyFrame], frame: Frame) -> None:

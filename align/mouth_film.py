@@ -31,11 +31,12 @@ _REGION: Region = (slice(74, 112), slice(28, 84))
 class MouthFinder:
     """Finds the mouth in the film of one clip, of which more may come.
 
-    What was found stays where the face is looked for in the same place as before.
+    What was found stays where the face is looked for in the same frame and place as before.
     """
 
     def __init__(self, detector: FaceDetector) -> None:
         self._detector = detector
+        self._times_s: list[float] = []
         self._places: Float64Array = np.empty((0, 4))
         self._mouths: list[Float32Array | None] = []
 
@@ -50,23 +51,26 @@ class MouthFinder:
 
         `places_xyxy` (n, 4) are where the face is about, in pixels of the frames.
         """
-        start = self._count_known(places_xyxy)
+        times_s = [frame.time_s for frame in film]
+        start = self._count_known(times_s, places_xyxy)
         images = [frame.image for frame in film[start:]]
         faces = self._detector.locate(images, places_xyxy[start:])
         pairs = zip(images, faces, strict=True)
         self._mouths[start:] = [
             cut_mouth(align(image, face.landmarks_xy)) if face else None for image, face in pairs
         ]
+        self._times_s = times_s
         self._places = places_xyxy
         return list(self._mouths)
 
-    def _count_known(self, places_xyxy: Float64Array) -> int:
+    def _count_known(self, times_s: Sequence[float], places_xyxy: Float64Array) -> int:
         """Count the first frames whose mouths are known, in whole batches of the detector.
 
         So the same crops are always looked at together.
         """
         count = min(len(places_xyxy), len(self._places))
         is_same = (places_xyxy[:count] == self._places[:count]).all(axis=1)
+        is_same &= np.equal(times_s[:count], self._times_s[:count])
         return int(np.argmin([*is_same, False])) // CROPS * CROPS
 
 

@@ -150,8 +150,9 @@ class _Decoder:
             if self.has_enough or (is_whole and self._film.is_dense(min(times), max(times))):
                 return
             # Too much was skipped for the film, or of an unusual stream
+            filmed = len(self._film.frames) - len(earlier)
             self._film.rewind(earlier)
-            self._audience.forget(count)
+            self._audience.forget(count, filmed)
             del self.frames[before:]
             self._ask = None
         self._decode(packets, group.wanted_s, skip="DEFAULT")

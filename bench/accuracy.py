@@ -73,9 +73,9 @@ class Spoiling(Nobody):
         """Spoil a frame."""
         return self._audience.see(replace(frame, image=spoil(frame.image, self._condition)))
 
-    def forget(self, count: int) -> None:
+    def forget(self, count: int, filmed: int) -> None:
         """Pass it on."""
-        self._audience.forget(count)
+        self._audience.forget(count, filmed)
 
     def is_enough(self, clip: Clip) -> bool:
         """Pass the question on."""

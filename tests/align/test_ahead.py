@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,19 @@ import pytest
 from align.ahead import Ahead, Heard
 from align.aligner import Aligner
 from align.audience import Nobody
+from align.cascade import CROPS
 from align.confinement import Confinement
 from align.decode import ReadLimits, read_clip, read_timed
 from align.decoders import Decoders
-from align.faces import FaceDetector
+from align.faces import FaceDetector, FirstLook
+from align.film import RATE_HZ as FILM_HZ
+from align.mouth_film import MouthFinder
 from align.speech import analyse_speech
 from tests.support import media
 from utils.arrays import Float64Array, GreyArray
 from utils.config import CaptureSettings
 from utils.errors import MediaUnreadableError
-from utils.media import Capture, Clip, Frame, SpeechAnalysis, Waveform
+from utils.media import Capture, Clip, Frame, GreyFrame, SpeechAnalysis, Waveform
 
 SETTINGS = CaptureSettings(max_frames=4, accuracy="fast")
 BOUNDS = Confinement(memory_mb=512, processor_s=20, stall_s=20)
@@ -39,6 +43,7 @@ class Witness(Nobody):
         self.asked: list[Clip] = []
         self.sounds: tuple[Waveform, ...] = ()
         self.frames: list[Frame] = []
+        self.filmed_s: list[float] = []
         self.forgotten = 0
 
     def hear(self, waveforms: tuple[Waveform, ...]) -> None:
@@ -51,10 +56,16 @@ class Witness(Nobody):
         self.frames.append(Frame(frame.image.copy(), frame.time_s))
         return frame
 
-    def forget(self, count: int) -> None:
+    def film(self, frame: GreyFrame) -> GreyFrame:
+        """Note when a frame is of."""
+        self.filmed_s.append(frame.time_s)
+        return frame
+
+    def forget(self, count: int, filmed: int) -> None:
         """Forget the last frames."""
         self.forgotten += count
-        del self.frames[-count:]
+        del self.frames[len(self.frames) - count :]
+        del self.filmed_s[len(self.filmed_s) - filmed :]
 
     def is_enough(self, clip: Clip) -> bool:
         """Note when it was asked, and want no more than was asked for."""
@@ -99,6 +110,15 @@ def sparse(folder: Path) -> Path:
     )
 
 
+@pytest.fixture(scope="module")
+def short_groups(folder: Path) -> Path:
+    """A clip of groups that hold no wanted frame, most of them, and are decoded anew."""
+    options = SPARSE | {"x264-params": "b-pyramid=0:keyint=3:min-keyint=3:scenecut=0"}
+    return media.write_clip(
+        folder / "groups.mp4", person=1, seconds=4.2, fps=16, codec_options=options
+    )
+
+
 def check_same(witness: Witness, path: Path) -> None:
     """Check that a witness was shown what this process reads."""
     here = read_clip(path, ReadLimits.from_settings(SETTINGS, 8.0))
@@ -129,6 +149,20 @@ def test_frames_that_are_decoded_anew_are_forgotten(decoders: Decoders, sparse: 
     assert here.forgotten == there.forgotten > 0
     check_same(here, sparse)
     check_same(there, sparse)
+
+
+def test_film_is_told_whole_where_groups_are_decoded_anew(
+    decoders: Decoders, short_groups: Path
+) -> None:
+    limits = ReadLimits.from_settings(SETTINGS, 8.0)
+    whole_s = [frame.time_s for frame in read_clip(short_groups, limits).film]
+    here = Witness()
+    there = Witness()
+    read_timed(short_groups, limits, audience=here)
+    with decoders.read(short_groups, None, audience=there) as (clip, _):
+        last_s = clip.frames[-1].time_s
+    assert here.filmed_s == whole_s
+    assert there.filmed_s == [time_s for time_s in whole_s if time_s <= last_s]
 
 
 @pytest.mark.parametrize("seconds", [5.0, 12.0])
@@ -174,6 +208,47 @@ def test_faces_are_those_of_a_look_at_the_whole_clip(
     assert len(here.faces) == len(there.faces) == 4
     for ours, theirs in zip(here.faces, there.faces, strict=True):
         np.testing.assert_array_equal(ours.image, theirs.image)
+
+
+def test_mouths_are_those_of_each_frame_where_groups_are_decoded_anew(
+    decoders: Decoders, short_groups: Path
+) -> None:
+    ways = (
+        Aligner(SETTINGS, lambda path, name, limits, _: read_here(path, name, limits), film_s=8.0),
+        Aligner(SETTINGS, film_s=8.0),
+        Aligner(SETTINGS, decoders.read, film_s=8.0),
+    )
+    at_once, *others = (one.analyse(short_groups).mouth_film for one in ways)
+    assert at_once is not None
+    for other in others:
+        assert other is not None
+        np.testing.assert_array_equal(other.times_s, at_once.times_s)
+        np.testing.assert_array_equal(other.mouths, at_once.mouths)
+
+
+def test_mouths_that_are_known_are_of_the_same_frames() -> None:
+    scene = media.scene(1, (320, 240), 120)
+    film = [GreyFrame(scene[..., 0] // 2 + n, n / FILM_HZ) for n in range(CROPS + 1)]
+    detector = FaceDetector()
+    look = FirstLook(detector)
+    look.add(scene)
+    ((face,),) = look.finish()
+    places = np.tile(face.box_xyxy, (len(film), 1)).astype(np.float64)
+    finder = MouthFinder(detector)
+    finder.find(film[1:], places[1:])
+    found = finder.find(film, places)
+    for ours, theirs in zip(found, MouthFinder(detector).find(film, places), strict=True):
+        assert ours is not None
+        assert theirs is not None
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@contextmanager
+def read_here(
+    path: Path, name: str | None, limits: ReadLimits
+) -> Iterator[tuple[Clip, dict[str, float]]]:
+    """Read in this process, for nobody."""
+    yield read_timed(path, limits, name)
 
 
 def test_mouths_are_those_of_the_whole_film(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -49,3 +50,19 @@ def test_the_largest_clip_has_room() -> None:
         np.testing.assert_array_equal(one.samples, other.samples)
     for ours, theirs in zip(clip.frames + clip.film, there.frames + there.film, strict=True):
         np.testing.assert_array_equal(ours.image, theirs.image)
+
+
+def test_film_that_stays_is_told_where_a_group_is_decoded_anew() -> None:
+    news: list[dict[str, Any]] = []
+    sender = Sender(memoryview(bytearray(100_000)), news.append)
+    frames = [GreyFrame(np.full((8, 8), n, np.uint8), n / FILM_HZ) for n in range(4)]
+    for frame in frames[:3]:  # the last one is of the group that is decoded anew
+        sender.film(frame)
+    sender.forget(0, 1)
+    for frame in frames[2:]:
+        sender.film(frame)
+    sender.see(Frame(np.zeros((8, 8, 3), np.uint8), 1.0))
+    sender.forget(1, 3)
+    assert [one.get("forget") for one in news] == [0, None, 1]
+    assert [one["time_s"] for one in news[1]["film"]] == [frame.time_s for frame in frames]
+    assert [news[0]["filmed"], news[2]["filmed"]] == [0, 3]
