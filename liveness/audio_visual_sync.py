@@ -40,8 +40,10 @@ def judge(capture: Capture, model: SyncModel) -> Judgement:
     """
     film = capture.mouth_film
     segments = capture.speech_analysis.segments
-    missing = _find_missing(film, segments)
-    if film is None or missing:
+    if film is None or len(film.times_s) < 2:
+        reason = "No face is filmed while something is heard"
+        return _not_checked(model, "too_few_faces", reason)
+    if missing := find_missing([(film, segments)]):
         return _not_checked(model, *missing)
     score, lag_s = model.find_lag([measure_stretch(cut_speech(film, segments))])
     fits = score >= model.threshold
@@ -62,24 +64,26 @@ def cut_speech(film: MouthFilm, segments: Sequence[SpeechSegment]) -> MouthFilm:
     return replace(film, mouths=film.mouths[chosen], times_s=film.times_s[chosen])
 
 
-def _find_missing(
-    film: MouthFilm | None, segments: Sequence[SpeechSegment]
+def find_missing(
+    stretches: Sequence[tuple[MouthFilm, Sequence[SpeechSegment]]],
 ) -> tuple[str, str] | tuple[()]:
-    """Code and reason of what the clip lacks. Empty where it can be judged."""
-    if film is None or len(film.times_s) < 2:
-        return "too_few_faces", "No face is filmed while something is heard"
-    speech_s = count_speech_s(film, segments)
+    """Code and reason of what films with their speech lack. Empty where they can be judged.
+
+    They are judged together. Each of them has a mouth.
+    """
+    speech_s = sum(_count_speech_s(film, segments) for film, segments in stretches)
     if speech_s < LEAST_SPEECH_S:
         needed = f"{speech_s:.1f} s, not {LEAST_SPEECH_S:g} s"
         return "too_little_speech", f"Less speech is filmed than the check needs: {needed}"
-    count = int(np.sum(_is_speech(film.times_s, segments, padding_s=0.0)))
+    spoken = [_is_speech(film.times_s, segments, padding_s=0.0) for film, segments in stretches]
+    count = int(sum(map(np.sum, spoken)))
     if count < LEAST_RATE_HZ * speech_s - 1:
         rate = f"{count / speech_s:.1f} a second, not {LEAST_RATE_HZ:g}"
         return "too_few_faces", f"The mouth is seen less often than the check needs: {rate}"
     return ()
 
 
-def count_speech_s(film: MouthFilm, segments: Sequence[SpeechSegment]) -> float:
+def _count_speech_s(film: MouthFilm, segments: Sequence[SpeechSegment]) -> float:
     """Seconds of speech from the first mouth to the last, and of sound that is there."""
     first_s = max(0.0, float(film.times_s[0]))
     last_s = min(film.sound.duration_s, float(film.times_s[-1]))

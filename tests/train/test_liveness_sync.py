@@ -13,8 +13,8 @@ from tests.support.gallery_parts import ClipAligner, write_clip
 from train.liveness.sync import fit
 from train.liveness.words import Talk
 from train.measure.liveness_sync import SyncScores, as_rows, score, summarise
-from utils.arrays import RATE_HZ
-from utils.media import MouthFilm, SpeechSegment, Waveform
+from utils.arrays import RATE_HZ, BoolArray
+from utils.media import Capture, MouthFilm, SpeechSegment, Waveform
 
 
 def scores(genuine: list[float], dubbed: list[float], late: list[float]) -> SyncScores:
@@ -46,12 +46,23 @@ def talk() -> Talk:
     return Talk("ann", MouthFilm(mouths, times_s, sound), (SpeechSegment(0.5, 4.5),))
 
 
+def show(talk: Talk, folder: Path) -> Capture:
+    """Make the capture of a clip of a talk."""
+    seen = ClipAligner().analyse(write_clip(folder / "clip", face=1, voice=1))
+    speech = replace(seen.speech_analysis, segments=talk.segments)
+    return replace(seen, mouth_film=talk.film, speech_analysis=speech)
+
+
+def keep_mouths(talk: Talk, chosen: BoolArray) -> Talk:
+    """Leave out the other moments of a film."""
+    film = talk.film
+    film = replace(film, mouths=film.mouths[chosen], times_s=film.times_s[chosen])
+    return replace(talk, film=film)
+
+
 def test_a_talk_is_scored_as_the_service_scores_it(talk: Talk, tmp_path: Path) -> None:
     model = fit([talk])
-    seen = ClipAligner().analyse(write_clip(tmp_path / "clip", face=1, voice=1))
-    speech = replace(seen.speech_analysis, segments=talk.segments)
-    capture = replace(seen, mouth_film=talk.film, speech_analysis=speech)
-    assert score(model, [talk]) == judge(capture, model).score
+    assert score(model, [talk]) == judge(show(talk, tmp_path), model).score
 
 
 def test_a_talk_with_little_speech_is_not_checked(talk: Talk) -> None:
@@ -59,6 +70,18 @@ def test_a_talk_with_little_speech_is_not_checked(talk: Talk) -> None:
     brief = replace(talk, segments=(SpeechSegment(0.5, 2.5),))
     assert np.isnan(score(model, [brief]))
     assert np.isfinite(score(model, [brief, brief])), "speech is counted in all stretches"
+
+
+def test_a_talk_whose_mouth_is_seldom_seen_is_not_checked(talk: Talk, tmp_path: Path) -> None:
+    model = fit([talk])
+    film = talk.film
+    sparse = keep_mouths(talk, film.times_s * 10 % 2 < 1)
+    unseen = keep_mouths(talk, (film.times_s < 0.2) | (film.times_s > 4.75))
+    for one in (sparse, unseen):
+        assert judge(show(one, tmp_path), model).code == "too_few_faces"
+        assert np.isnan(score(model, [one]))
+        assert np.isnan(score(model, [one, one]))
+    assert np.isfinite(score(model, [talk] * 5 + [unseen])), "mouths are counted in all stretches"
 
 
 def test_a_dub_is_looked_at_where_it_speaks(talk: Talk) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from align.aligner import Aligner
-from liveness.audio_visual_sync import count_speech_s, cut_speech
+from liveness.audio_visual_sync import cut_speech
 from liveness.sync_signals import Stretch, measure_stretch
 from utils.errors import DatasetError
 from utils.media import Capture, MouthFilm, SpeechSegment, Waveform
@@ -38,11 +38,6 @@ class Talk:
     speaker: str
     film: MouthFilm
     segments: tuple[SpeechSegment, ...]
-
-    @property
-    def speech_s(self) -> float:
-        """Seconds of speech, as the service counts them."""
-        return count_speech_s(self.film, self.segments)
 
     @property
     def is_seen(self) -> bool:
@@ -98,7 +93,7 @@ def read_words(archive: Path, aligner: Aligner) -> list[Talk]:
 
 def _read(archive: Path, aligner: Aligner) -> Iterator[Talk | None]:
     with zipfile.ZipFile(archive) as words, tempfile.TemporaryDirectory() as scratch:
-        names = sorted(name for name in words.namelist() if name.endswith(".mp4"))
+        names = [name for name in words.namelist() if name.endswith(".mp4")]
         for name in tqdm(names, unit="word", disable=None):
             path = Path(words.extract(name, scratch))
             yield read_talk(name.split("/")[0], aligner.analyse(path))

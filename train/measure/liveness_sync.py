@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
-from liveness.audio_visual_sync import LEAST_SPEECH_S
+from liveness.audio_visual_sync import find_missing
 from liveness.sync_model import SyncModel
 from train.liveness.sync import THRESHOLD, fit
 from train.liveness.words import Talk, read_talk
@@ -48,7 +48,7 @@ class SyncScores:
 
 def score(model: SyncModel, talks: Sequence[Talk]) -> float:
     """Score stretches as the service scores a clip of them. NaN where it judges none."""
-    if sum(talk.speech_s for talk in talks) < LEAST_SPEECH_S:
+    if find_missing([(talk.film, talk.segments) for talk in talks]):
         return float("nan")
     return model.find_lag([talk.stretch for talk in talks if talk.is_seen])[0]
 
