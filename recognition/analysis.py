@@ -151,13 +151,13 @@ class Probe:
             Modality.VOICE: (voice.score,),
         }
         scores[Modality.FUSED] = (*scores[Modality.FACE], *scores[Modality.VOICE])
-        pictures = len(self.capture.face_analysis.faces)
+        frames = len(self.capture.face_analysis.faces)
         return {
             modality: Side(
                 vector=vector,
                 speech_s=0.0 if modality == Modality.FACE else self.speech_s,
                 quality=scores[modality],
-                pictures=pictures if modality == Modality.FACE else 0,
+                frames=frames if modality == Modality.FACE else 0,
             )
             for modality, vector in self.vectors.items()
         }

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 
@@ -36,8 +35,8 @@ SHORTLIST = 50
 
 The enrolled side moves a level by little, so the best person is one of them.
 """
-SEVERAL = 3
-"""Pictures of a face from which it says more than one photograph."""
+LEAST_FRAMES = 3
+"""Frames of a clip that show a face, from which it says more than one photograph."""
 LOOKED_AT = 20
 """Number of people, of the highest strengths, among whom entries of one person are found."""
 
@@ -46,14 +45,14 @@ LOOKED_AT = 20
 class Side:
     """What is asked about: an embedding (size,) of one clip by one modality.
 
-    `speech_s`: seconds of speech in the clip, 0 = none, or unknown. `pictures`: how many
-    the face is seen in, 0 likewise.
+    `speech_s`: seconds of speech in the clip, 0 = none, or unknown. `frames`: how many show
+    the face, however alike they are, 0 likewise.
     """
 
     vector: Float32Array
     speech_s: float = 0.0
     quality: Quality = ()
-    pictures: int = 0
+    frames: int = 0
 
 
 Sides = Mapping[Modality, Side]
@@ -63,17 +62,22 @@ Sides = Mapping[Modality, Side]
 def clarity(*clips: Mapping[Modality, Side | Float32Array]) -> Clarity:
     """How clear face and speech are in the least clear of the clips.
 
-    A vector, whose quality is unknown, does not count.
+    A vector, which is of no single clip, does not count. A clip of unknown quality is not
+    clear.
     """
     return Clarity(
-        face=min((_clarity_of(side) for side in _sides(Modality.FACE, clips)), default=0.0),
-        voice=min(chain(*(s.quality for s in _sides(Modality.VOICE, clips))), default=0.0),
+        face=min(map(_clarity_of, _sides(Modality.FACE, clips)), default=0.0),
+        voice=min(map(_quality_of, _sides(Modality.VOICE, clips)), default=0.0),
     )
 
 
 def _clarity_of(face: Side) -> float:
-    """Quality of a face that is seen in several pictures. A single one says less: 0."""
-    return min(face.quality, default=0.0) if face.pictures >= SEVERAL else 0.0
+    """Quality of a face that enough frames show. Fewer say less: 0."""
+    return _quality_of(face) if face.frames >= LEAST_FRAMES else 0.0
+
+
+def _quality_of(side: Side) -> float:
+    return min(side.quality, default=0.0)
 
 
 def _sides(

@@ -22,8 +22,10 @@ One line turns strengths into ratios for clear and for poor clips. Of clear ones
 too much: a stranger of the same room comes to even odds far more often than the person
 falls to them. So h of "face only" rises with the quality of the speech, to `CLEAR_VOICE`
 times as much, and h of "voice only" with that of the face, to `CLEAR_FACE` times. A bad
-microphone is silent, and so is a single picture: the photograph of another day says as
-little as a stranger of the room does (docs/research/norms.md).
+microphone is silent, and so is a face that fewer than three frames of the clip show: one
+photograph of another day says as little as a stranger of the room does
+(docs/research/norms.md). Frames are counted, not how they differ, so a still with sound
+is not silent.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from utils.modality import SINGLE, Modality
 CLEAR_VOICE = 2.0
 """How many times likelier "face only" is beforehand where the speech is perfectly clear."""
 CLEAR_FACE = 3.0
-"""How many times likelier "voice only" is where several pictures show a clear face."""
+"""How many times likelier "voice only" is where three frames or more show a clear face."""
 POOR = 0.8
 """Quality up to which nothing is clear: two seconds of speech have it, and noise at 5 dB."""
 _LIMIT = 500.0
@@ -54,7 +56,7 @@ class Story(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Clarity:
-    """How clear face and speech are, in [0, 1]. 0: unknown, or a face of a single picture."""
+    """How clear face and speech are, in [0, 1]. 0: unknown, or a face of too few frames."""
 
     face: float = 0.0
     voice: float = 0.0

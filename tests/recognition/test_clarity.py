@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recognition.matching import SEVERAL, Side, Sides, clarity
+from recognition.matching import LEAST_FRAMES, Side, Sides, clarity
 from recognition.stories import Clarity
 from utils.modality import Modality
 
 VECTOR = np.zeros(1, np.float32)
 
 
-def clip(face: float, voice: float, pictures: int = SEVERAL) -> Sides:
+def clip(face: float, voice: float, frames: int = LEAST_FRAMES) -> Sides:
     return {
-        Modality.FACE: Side(VECTOR, quality=(face,), pictures=pictures),
+        Modality.FACE: Side(VECTOR, quality=(face,), frames=frames),
         Modality.VOICE: Side(VECTOR, quality=(voice,)),
     }
 
@@ -28,12 +28,20 @@ def test_what_is_stored_of_a_person_does_not_count() -> None:
     assert clarity(clip(0.9, 0.5), stored) == Clarity(face=0.9, voice=0.5)
 
 
-@pytest.mark.parametrize("pictures", [0, 1, SEVERAL - 1])
-def test_a_face_of_a_single_picture_is_not_clear(pictures: int) -> None:
-    photograph = clip(1.0, 1.0, pictures)
+@pytest.mark.parametrize("frames", [0, 1, LEAST_FRAMES - 1])
+def test_a_face_of_too_few_frames_is_not_clear(frames: int) -> None:
+    photograph = clip(1.0, 1.0, frames)
     assert clarity(photograph) == Clarity(face=0.0, voice=1.0)
     assert clarity(clip(1.0, 1.0), photograph) == Clarity(face=0.0, voice=1.0)
 
 
 def test_what_is_missing_is_not_clear() -> None:
     assert clarity({}) == Clarity()
+
+
+def test_a_clip_of_unknown_quality_is_not_clear() -> None:
+    unknown = {
+        Modality.FACE: Side(VECTOR, frames=LEAST_FRAMES),
+        Modality.VOICE: Side(VECTOR),
+    }
+    assert clarity(clip(1.0, 1.0), unknown) == Clarity()

@@ -134,15 +134,15 @@ def test_a_face_that_changes_at_a_cut_does_not_spoil_the_other(
     assert "mixed_people" in [hint.code for hint in answer.observation.hints]
 
 
-def test_the_pictures_of_the_main_person_count(
+def test_the_frames_of_the_main_person_count(
     duet: Recognizer, aligner: DuetAligner, tmp_path: Path
 ) -> None:
     """Those of somebody else in the same place do not."""
-    pictures = []
+    frames = []
     for aligner.show in ("one", "cut"):
         sides = duet.observe(ClipFile(ann(tmp_path))).sides
-        pictures.append([sides[modality].pictures for modality in SINGLE])
-    assert pictures == [[1, 0], [4, 0]]
+        frames.append([sides[modality].frames for modality in SINGLE])
+    assert frames == [[1, 0], [4, 0]]
 
 
 def test_a_face_alone_is_not_judged_by_its_sound(

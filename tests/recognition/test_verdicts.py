@@ -1,4 +1,4 @@
-"""1:1 verdicts: the stated rate, even odds at least, and four stories about both."""
+"""Verdicts: the stated rate, even odds at least, and four stories about both."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recognition.decision import verify, verify_fused
-from recognition.matching import Comparison, Side
-from recognition.results import Verdict
+from gallery.records.feed import PersonRef
+from recognition.decision import Rule, verify, verify_fused
+from recognition.identifier import identify
+from recognition.matching import Comparison, Side, Sides
+from recognition.results import Outcome, Verdict
 from recognition.stories import Evidence
-from recognition.verifier import judge
+from recognition.verifier import Vectors, judge
+from recognition.voices import make_snapshot
 from tests.support import gallery_parts
 from tests.support.gallery_parts import direction
 from utils.arrays import unit
@@ -89,24 +92,61 @@ def test_verify_by_both_that_are_required() -> None:
     assert (barely.outcome, barely.modality) == ("same", FUSED), "each is by itself"
 
 
-@pytest.mark.parametrize(("quality", "outcome"), [(1.0, "conflict"), (0.7, "same")])
-def test_clear_speech_that_says_nothing_is_somebody_elses(quality: float, outcome: str) -> None:
-    """Clips are compared as the service does it: a bad microphone is silent."""
-    face = direction("face", 1)
-    # At the cosine where the odds are even
+def _at_even_odds(modality: Modality, other: Modality, side: Side) -> tuple[Sides, Vectors]:
+    """A clip whose `modality` says nothing of a person, with what is stored of the person.
+
+    Args:
+        modality: what is at the cosine where the odds are even.
+        other: what is the person's.
+        side: quality, seconds and frames of the first.
+    """
+    stored = {m: direction(m, 1) for m in (FACE, VOICE)}
     even = -CALIBRATION.intercept / CALIBRATION.slope
-    voice = direction("voice", 1)
-    other = direction("voice", 2)
-    across = other - (other @ voice) * voice
-    turned = even * voice + math.sqrt(1 - even**2) * across / np.linalg.norm(across)
-    probe = {
-        FACE: Side(face, quality=(1.0,)),
-        VOICE: Side(turned.astype(np.float32), speech_s=3.0, quality=(quality,)),
-    }
-    probe[FUSED] = Side(unit(np.concatenate([face, probe[VOICE].vector])[None])[0])
-    stored = {FACE: face, VOICE: voice}
-    stored[FUSED] = unit(np.concatenate([face, voice])[None])[0]
-    assert judge(probe, stored, CALIBRATIONS, STATED).fused.outcome == outcome
+    own = stored[modality]
+    stranger = direction(modality, 2)
+    across = stranger - (stranger @ own) * own
+    turned = even * own + math.sqrt(1 - even**2) * across / np.linalg.norm(across)
+    seen = {**stored, modality: turned.astype(np.float32)}
+    probe = {modality: replace(side, vector=seen[modality]), other: Side(stored[other])}
+    for vectors in (stored, seen):
+        vectors[FUSED] = unit(np.concatenate([vectors[FACE], vectors[VOICE]])[None])[0]
+    return {**probe, FUSED: Side(seen[FUSED])}, stored
+
+
+NOTHING = np.zeros(0, np.float32)
+
+
+silent_or_not = pytest.mark.parametrize(
+    ("modality", "other", "side", "is_clear"),
+    [
+        (VOICE, FACE, Side(NOTHING, 3.0, quality=(1.0,)), True),
+        (VOICE, FACE, Side(NOTHING, 3.0, quality=(0.7,)), False),
+        (FACE, VOICE, Side(NOTHING, quality=(1.0,), frames=12), True),
+        (FACE, VOICE, Side(NOTHING, quality=(1.0,), frames=1), False),
+        (FACE, VOICE, Side(NOTHING, quality=(0.7,), frames=12), False),
+    ],
+)
+"""A bad microphone, a bad camera and a single frame are silent."""
+
+
+@silent_or_not
+def test_verify_finds_a_conflict_where_what_is_clear_says_nothing(
+    modality: Modality, other: Modality, side: Side, is_clear: bool
+) -> None:
+    probe, stored = _at_even_odds(modality, other, side)
+    verdict = judge(probe, stored, CALIBRATIONS, STATED).fused
+    assert verdict.outcome == ("conflict" if is_clear else "same")
+
+
+@silent_or_not
+def test_identify_finds_a_conflict_where_what_is_clear_says_nothing(
+    modality: Modality, other: Modality, side: Side, is_clear: bool
+) -> None:
+    probe, stored = _at_even_odds(modality, other, side)
+    snapshot = make_snapshot([PersonRef(0, "ann", "Ann")], [stored])
+    rule = Rule(settings=STATED, people=1, calibrations=CALIBRATIONS)
+    decision = identify(probe, snapshot, rule, missing={}).fused
+    assert decision.outcome is (Outcome.CONFLICT if is_clear else Outcome.ACCEPTED)
 
 
 def test_verify() -> None:

@@ -93,10 +93,10 @@ def _as_rows(sides: ByCondition, conditions: Sequence[str]) -> Any:
 
 
 def _as_row(side: Side | None) -> Any:
-    """Vector, seconds of speech, pictures and quality of a side. NaN for none."""
+    """Vector, seconds of speech, frames and quality of a side. NaN for none."""
     if side is None:
         return np.full(EMBEDDING_SIZE + 3, np.nan)
-    numbers = [side.speech_s, side.pictures, *side.quality]
+    numbers = [side.speech_s, side.frames, *side.quality]
     return np.append(side.vector.astype(np.float64), numbers)
 
 
@@ -123,6 +123,6 @@ def _side_of(row: Any) -> Side | None:
     return Side(
         vector=row[:EMBEDDING_SIZE].astype(np.float32),
         speech_s=float(row[EMBEDDING_SIZE]),
-        pictures=int(row[EMBEDDING_SIZE + 1]),
+        frames=int(row[EMBEDDING_SIZE + 1]),
         quality=(float(row[EMBEDDING_SIZE + 2]),),
     )

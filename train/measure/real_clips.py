@@ -97,7 +97,7 @@ class ClipEmbedder:
         ]
         weights = np.array([face.quality.score for face in faces], np.float32)
         vector = self.encoders.face.embed(np.stack(images), weights).vector
-        return Side(vector=vector, quality=(float(np.mean(scores)),), pictures=len(faces))
+        return Side(vector=vector, quality=(float(np.mean(scores)),), frames=len(faces))
 
     def embed_voices(self, capture: Capture, speech: Waveform) -> dict[str, Side | None]:
         """Voices by condition, None where too little speech is left."""
