@@ -167,7 +167,13 @@ class CaptureSettings(Subject):
 
     max_clip_s: float = setting(600.0, "Longest clip that is accepted, in seconds.", 1, 36000)
     read_s: float = setting(60.0, "How much of a clip is read from its start, in seconds.", 1, 600)
-    max_frames: int = setting(12, "Frames that are sampled evenly over the clip.", 1, 64)
+    max_frames: int = setting(
+        12,
+        "Frames that are sampled evenly over the clip. Below 3, a clear face that does not tell"
+        " the person is no conflict with the voice, as a poor one is not.",
+        1,
+        64,
+    )
     accuracy: str = setting(
         "balanced",
         "How much work a clip is worth. thorough: every face is seen as it is and mirrored."
