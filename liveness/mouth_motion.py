@@ -17,12 +17,15 @@ import numpy as np
 from align.mouth import UPPER_FACE, measure_changes
 from liveness.judgement import Judgement, LivenessOutcome
 from utils.arrays import ImageArray
-from utils.media import Capture
+from utils.media import AlignedFace, Capture
 
 MODEL_ID = "mouth-motion-1"
 
 THRESHOLD = 0.008
 """Motion that 99 % of talking clips reach (`cli.py evaluate liveness`)."""
+
+PLAIN = 2 * THRESHOLD
+"""Motion from which there is no doubt that a mouth talks."""
 
 WEIGHT = 2.0
 """How much a change of eyes and nose speaks against a mouth that moves by itself."""
@@ -42,9 +45,10 @@ def judge(capture: Capture) -> Judgement:
     missing = _find_missing(capture)
     if missing:
         return missing
-    faces = sorted(capture.face_analysis.faces, key=lambda face: face.time_s)
-    score = measure_talk([face.image for face in faces])
+    score = _measure(capture.face_analysis.faces)
     moves = score >= THRESHOLD
+    if not moves and _find_another(capture):
+        return _not_checked("another_talks", "Somebody else in view talks")
     return Judgement(
         outcome=LivenessOutcome.PASSED if moves else LivenessOutcome.FAILED,
         reason="The mouth moves" if moves else "Speech is heard, and the mouth does not move",
@@ -67,6 +71,17 @@ def measure_talk(images: Sequence[ImageArray]) -> float:
     """
     changes = measure_changes(images) - WEIGHT * measure_changes(images, UPPER_FACE)
     return float(np.quantile(changes, 0.75))
+
+
+def _measure(faces: Sequence[AlignedFace]) -> float:
+    ordered = sorted(faces, key=lambda face: face.time_s)
+    return measure_talk([face.image for face in ordered])
+
+
+def _find_another(capture: Capture) -> bool:
+    """Whether somebody else who is seen at the same time talks, plainly."""
+    others = (one.faces for one in capture.face_analysis.others if one.is_together)
+    return any(len(faces) >= LEAST_FACES and _measure(faces) >= PLAIN for faces in others)
 
 
 def _find_missing(capture: Capture) -> Judgement | None:

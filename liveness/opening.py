@@ -15,7 +15,7 @@ from utils.liveness_settings import FILM_S
 from utils.media import Capture, SpeechAnalysis, SpeechSegment
 
 SURE = {
-    Judge.MOUTH_MOTION: 2 * mouth_motion.THRESHOLD,
+    Judge.MOUTH_MOTION: mouth_motion.PLAIN,
     Judge.AUDIO_VISUAL_SYNC: 0.35,
     Judge.SCREEN_OR_PRINT: 0.9,
 }

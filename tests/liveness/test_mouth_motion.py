@@ -20,7 +20,7 @@ from tests.support.gallery_parts import write_clip
 from tests.support.talking import TalkingAligner
 from utils.arrays import ImageArray
 from utils.config import CaptureSettings
-from utils.media import Capture
+from utils.media import Capture, OtherFace
 
 
 def tilted(image: ImageArray, degrees: float) -> ImageArray:
@@ -62,6 +62,30 @@ def test_a_picture_with_sound_is_said_to_be_still(tmp_path: Path) -> None:
     assert judgement.outcome is LivenessOutcome.FAILED
     assert judgement.reason == "Speech is heard, and the mouth does not move"
     assert judgement.score < judgement.threshold
+
+
+@pytest.mark.parametrize(
+    ("mouth", "is_together", "code"),
+    [
+        ("moves", True, "another_talks"),
+        ("moves", False, "mouth_still"),
+        ("still", True, "mouth_still"),
+    ],
+)
+def test_who_is_still_beside_somebody_who_talks_is_not_refused(
+    tmp_path: Path, mouth: str, code: str, *, is_together: bool
+) -> None:
+    aligner = TalkingAligner()
+    path = write_clip(tmp_path / "c", face=1, voice=1)
+    aligner.mouth = mouth
+    other = OtherFace(aligner.analyse(path).face_analysis.faces, is_together)
+    aligner.mouth = "still"
+    still = aligner.analyse(path)
+    both = replace(still, face_analysis=replace(still.face_analysis, others=(other,)))
+    judgement = mouth_motion.judge(both)
+    assert judgement.code == code
+    is_unchecked = judgement.outcome is LivenessOutcome.NOT_CHECKED
+    assert is_unchecked is (code == "another_talks")
 
 
 @pytest.mark.parametrize("lack", ["faces", "speech", "all faces"])

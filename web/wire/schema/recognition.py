@@ -119,7 +119,7 @@ JUDGEMENT = make_model(
     ),
     reason=text_field("the outcome in words", "The mouth moves"),
     code=text_field(
-        "why the check does not pass: mouth_still, sound_elsewhere, picture_shown,"
+        "why the check does not pass: mouth_still, another_talks, sound_elsewhere, picture_shown,"
         " too_few_faces, too_little_speech, wrong_digits, no_speech or no_challenge; null where it"
         " passes",
         "mouth_still",
