@@ -1,8 +1,8 @@
 """Index in memory for many people: one byte a number instead of four.
 
 There is no graph to build at the start, or to keep up. Up to 200,000 rows every code is
-scanned. Beyond that sketches say which codes are read: the best person is always found,
-and one of the others may be missed (`gallery.search.sketch`). A code is the vector in
+scanned. Beyond that sketches say which codes are read: the best person is found but for
+rounding, and one of the others may be missed (`gallery.search.sketch`). A code is the vector in
 steps of 1/127 of its largest number, and the scan takes integer products (numkong:
 AVX-512 VNNI, AVX2, NEON). Rounding moves a cosine by about 0.0005 (512 uniform errors).
 The templates of the `NEAREST` people by code, and of all whom rounding may keep from the
@@ -191,7 +191,7 @@ def find_rows(
 
     They are the `NEAREST` by code, and all whom rounding may keep from the `SURE` nearest.
     With sketches, of these rows at least, few of the codes are read. One of the nearest
-    may be missed then, but never the very nearest.
+    may be missed then, and the very nearest only by rounding (`gallery.search.sketch`).
     """
     if not where.any():
         return np.zeros(0, np.intp)

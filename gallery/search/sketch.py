@@ -45,8 +45,9 @@ _DEVIATIONS = 5.0
 # The same of somebody who is as like the probe beside the directions as along them
 _DEVIATIONS_ALIKE = 1.0
 
-# Five deviations of the rounding of both sketches and of a code, of 512 numbers
-_ROUNDING = 0.017
+# The same of rounding, which moves a number by 1 / sqrt(12) of a step: once for a code whose
+# largest number is a half at most, twice for two sketches of one vector, whose errors add up
+_ROUNDING = float(_DEVIATIONS * np.hypot(1, 2) / (_STEPS * np.sqrt(12)))
 
 # Share of the rows beyond which the scan of all codes is hardly slower
 MOST = 0.1
