@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Generator
@@ -12,6 +13,11 @@ import pytest
 ROOT = Path(__file__).parent
 MARKER_OF_FOLDER = {"browser": pytest.mark.browser, "e2e": pytest.mark.e2e}
 TENSORFLOW = "tensorflow"
+
+# Numba's cache of compiled functions, which librosa fills, breaks where two processes write it at once
+os.environ["NUMBA_CACHE_DIR"] = str(
+    ROOT.parent / ".pytest_cache" / "numba" / os.environ.get("PYTEST_XDIST_WORKER", "main")
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
