@@ -45,13 +45,13 @@ class Receiver:
     """
 
     def __init__(self, settings: Settings, limit_s: float) -> None:
-        """`limit_s` is for a whole push. Half of it is for each try within."""
+        """`limit_s` is for a whole push. Its tries end after half of it, to tell why."""
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # our line says it all
         self._begun_ns = time.time_ns()
         self._limit_s = limit_s
         self._pushing: threading.Thread | None = None
         self._is_done = threading.Event()
-        self._session = _Session(limit_s)
+        self._session = _Session(limit_s / 2)
         self._exporter = OTLPMetricExporter(
             settings.server.otlp_endpoint.rstrip("/") + PATH,
             timeout=limit_s / 2,

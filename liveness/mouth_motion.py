@@ -79,7 +79,12 @@ def _measure(faces: Sequence[AlignedFace]) -> float:
 
 
 def _find_another(capture: Capture) -> bool:
-    """Whether somebody else who is seen at the same time talks, plainly."""
+    """Whether somebody else who is seen at the same time talks, plainly.
+
+    Only those who count as people in view are asked: then no clip of two is enrolled.
+    """
+    if capture.face_analysis.people_in_view < 2:
+        return False
     others = (one.faces for one in capture.face_analysis.others if one.is_together)
     return any(len(faces) >= LEAST_FACES and _measure(faces) >= PLAIN for faces in others)
 

@@ -224,9 +224,9 @@ class Analyser:
     ) -> Probe:
         """Align the clip at `path` and embed its face and voice.
 
-        `challenge`: digits that it was asked to say. Without one, an opening may be enough,
-        unless the `whole` is asked for or a check refuses. Raises MediaError, BusyError, and
-        NoBiometricError when there is neither a usable face nor usable speech.
+        `challenge`: digits that it was asked to say. Without one, an opening may be enough for a
+        fast answer, unless the `whole` is asked for or a check refuses. Raises MediaError,
+        BusyError, and NoBiometricError without a usable face and usable speech.
         """
         started = time.perf_counter()
         with self._slot():

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent
 MARKER_OF_FOLDER = {"browser": pytest.mark.browser, "e2e": pytest.mark.e2e}
 TENSORFLOW = "tensorflow"
 
-# Numba's cache of compiled functions, which librosa fills, breaks where two processes write it at once
+# Numba caches what it compiles for librosa. The cache breaks where two processes write it at once
 os.environ["NUMBA_CACHE_DIR"] = str(
     ROOT.parent / ".pytest_cache" / "numba" / os.environ.get("PYTEST_XDIST_WORKER", "main")
 )

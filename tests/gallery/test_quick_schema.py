@@ -26,7 +26,7 @@ POSTGRES = (
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Empty databases of one kind, one after the other."""
     if request.param == "sqlite":

@@ -65,15 +65,16 @@ def test_a_picture_with_sound_is_said_to_be_still(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mouth", "is_together", "code"),
+    ("mouth", "is_together", "in_view", "code"),
     [
-        ("moves", True, "another_talks"),
-        ("moves", False, "mouth_still"),
-        ("still", True, "mouth_still"),
+        ("moves", True, 2, "another_talks"),
+        ("moves", True, 1, "mouth_still"),
+        ("moves", False, 2, "mouth_still"),
+        ("still", True, 2, "mouth_still"),
     ],
 )
 def test_who_is_still_beside_somebody_who_talks_is_not_refused(
-    tmp_path: Path, mouth: str, code: str, *, is_together: bool
+    tmp_path: Path, mouth: str, in_view: int, code: str, *, is_together: bool
 ) -> None:
     aligner = TalkingAligner()
     path = write_clip(tmp_path / "c", face=1, voice=1)
@@ -81,7 +82,8 @@ def test_who_is_still_beside_somebody_who_talks_is_not_refused(
     other = OtherFace(aligner.analyse(path).face_analysis.faces, is_together)
     aligner.mouth = "still"
     still = aligner.analyse(path)
-    both = replace(still, face_analysis=replace(still.face_analysis, others=(other,)))
+    seen = replace(still.face_analysis, others=(other,), people_in_view=in_view)
+    both = replace(still, face_analysis=seen)
     judgement = mouth_motion.judge(both)
     assert judgement.code == code
     is_unchecked = judgement.outcome is LivenessOutcome.NOT_CHECKED

@@ -296,7 +296,7 @@ def test_the_shipped_backbone_is_trained_by_the_module(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
         env=os.environ | {"PYTHONPATH": str(CONFIGS.parents[1])},
     )
