@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 
 from assembly import build_recognizer
 from tests.browser.conftest import CLIPS
-from tests.browser.looks import photograph
+from tests.browser.looks import KEPT, photograph
 from tests.browser.shared import chromium
 from tests.support.chromium import page_of, performer
 from tests.support.live import listening
@@ -56,9 +56,12 @@ IN_TIME = """
       look();
     });"""
 
-pytestmark = pytest.mark.skipif(
-    not FOLDER.exists(), reason="the research clips are not on this machine"
-)
+pytestmark = [
+    pytest.mark.skipif(not FOLDER.exists(), reason="the research clips are not on this machine"),
+    pytest.mark.skipif(
+        not KEPT, reason="tests beside this one take pictures from the camera: make screenshots"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
