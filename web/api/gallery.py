@@ -68,7 +68,7 @@ PAIRS: dict[str, dict[str, object]] = {
     "search": WHICH["search"],
     "limit": {
         "description": (
-            "only among this many people, the first by id, 1 or more; without it, among all"
+            "only among this many people, the first by id, 1 or more. Without it, among all"
         ),
         "type": "integer",
     },
