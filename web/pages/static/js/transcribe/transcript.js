@@ -40,7 +40,7 @@ export const lineOfDelta = ({ delta, start, end }) => ({
 
 /**
  * Make a line of what the service sends once it knows who speaks.
- * @param {Api.TranscriptSegment} segment
+ * @param {Omit<Api.TranscriptSegment, "type" | "id" | "probability">} segment
  * @returns {Line}
  */
 export const lineOfSegment = (segment) => ({
@@ -60,16 +60,7 @@ export const lineOfSegment = (segment) => ({
  * @returns {Line[]}
  */
 export const linesOfKept = ({ segments }) =>
-  segments.map((segment) => ({
-    start: segment.start,
-    end: segment.end,
-    text: segment.text,
-    speaker: segment.speaker,
-    personId: segment.person_id,
-    outcome: segment.outcome,
-    decidedBy: segment.decided_by,
-    overlap: false,
-  }));
+  segments.map((segment) => lineOfSegment({ ...segment, overlap: false }));
 
 /**
  * List the voices in the order in which they begin to speak.
