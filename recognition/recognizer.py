@@ -40,6 +40,7 @@ from recognition.strangers import Strangers, restore_probe
 from recognition.suspects import SuspectSearch
 from recognition.verifier import Verifier
 from recognition.voices import Voices
+from scoring.remembering import with_memory
 from utils.clock import timed
 from utils.config import Settings
 from utils.errors import NoBiometricError, PersonExistsError
@@ -87,7 +88,7 @@ class Recognizer:
         self._identifier = Identifier(
             index,
             GroupSearch(store, encoders),
-            self._calibrations,
+            with_memory(self._calibrations),
             settings.decision,
         )
         self._verifier = Verifier(store, self._analyser, self._calibrations, settings.decision)

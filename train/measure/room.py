@@ -25,12 +25,12 @@ from recognition.results import Decision, Verdict
 from recognition.verifier import judge
 from scoring.bootstrap import bootstrap_interval
 from scoring.calibration import Calibration
+from scoring.remembering import with_memory
 from train.calibration.fit import fit_elsewhere, fit_ratio
 from train.calibration.galleries import Fold
 from train.calibration.gallery_fit import FEW_DRAWS
 from train.calibration.people import People
 from train.data.pseudo_people import Fuse
-from train.measure.remembered import with_memory
 from utils.arrays import Float32Array, Float64Array
 from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality

@@ -10,8 +10,8 @@ import numpy as np
 from network.serving.encoder import Encoders
 from recognition.matching import Calibrations, Sides, compare
 from recognition.stories import Evidence
+from scoring.remembering import with_memory
 from train.data.pseudo_people import Condition
-from train.measure.remembered import with_memory
 from train.measure.room import RoomClip, join_sides
 from utils.arrays import Float64Array
 from utils.modality import Modality, PerModality
