@@ -177,19 +177,20 @@ def suppress(rows: Float64Array, limit: float, *, over_smaller: bool = False) ->
     Returns:
         The rows that are left, surest first.
     """
+    if len(rows) < 2:
+        return rows
     rows = rows[np.argsort(-rows[:, 5], kind="stable")]
-    boxes = rows[:, 1:5]
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    common = np.prod(np.maximum(0.0, high - low), axis=2)
-    if over_smaller:
-        whole = np.minimum(areas[:, None], areas[None])
-    else:
-        whole = areas[:, None] + areas[None] - common
-    is_beaten = (common > limit * whole) & (rows[:, None, 0] == rows[None, :, 0])
-    is_kept = ~np.triu(is_beaten, 1).any(axis=0)
-    return np.asarray(rows[is_kept], np.float64)
+    left, top, right, bottom = rows[:, 1:5].T
+    areas = (right - left) * (bottom - top)
+    width = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
+    height = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
+    common = np.maximum(0.0, width) * np.maximum(0.0, height)
+    pairs = areas[:, None], areas
+    whole = np.minimum(*pairs) if over_smaller else np.add(*pairs) - common
+    is_beaten = (common > limit * whole) & (rows[:, None, 0] == rows[:, 0])
+    surer = np.arange(len(rows))
+    is_beaten &= surer[:, None] < surer
+    return np.asarray(rows[~is_beaten.any(axis=0)], np.float64)
 
 
 def to_squares(rows: Float64Array) -> Float64Array:

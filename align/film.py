@@ -78,13 +78,24 @@ def _to_grey(picture: av.VideoFrame) -> GreyArray:
     aspect = pixel_aspect(picture)
     step = math.ceil(max(picture.width, picture.height) / MOST_SIDE_PX)
     if picture.format.name in _GREY_FIRST and aspect == 1 and picture.planes[0].line_size > 0:
-        levels = _read_levels(picture)[::step, ::step]
+        levels = thin_out(_read_levels(picture), step)
     else:
         width, height = shown_size(picture.width, picture.height, aspect, MOST_SIDE_PX)
         size: dict[str, Any] = {"width": width, "height": height, "interpolation": "AREA"}
-        levels = np.asarray(picture.to_ndarray(format="gray", **size), np.uint8)
-    # A copy, as the decoder needs its memory again
-    return turn_upright(levels, display_matrix(picture)).copy()
+        levels = np.array(picture.to_ndarray(format="gray", threads=1, **size), np.uint8)
+    return turn_upright(levels, display_matrix(picture))
+
+
+def thin_out(levels: GreyArray, step: int) -> GreyArray:
+    """Copy every `step`-th row and column: the decoder needs its memory again.
+
+    For every second of an even number, pairs of columns are taken for numbers of 16 bits, of
+    which the lower half stays. That takes an eighth of the time.
+    """
+    rows = levels[::step]
+    if step == 2 and levels.shape[1] % 2 == 0:
+        return np.asarray(rows.view("<u2").astype(np.uint8))
+    return rows[:, ::step].copy()
 
 
 def _read_levels(picture: av.VideoFrame) -> GreyArray:

@@ -67,6 +67,11 @@ def _correlate(one: Float32Array, other: Float32Array) -> float:
     return float(np.dot(first, second)) / scale if scale > 0 else 0.0
 
 
+def bound(samples: Float32Array) -> Float32Array:
+    """Bring samples (any shape) into [-1, 1]. What is no number is 0."""
+    return np.clip(np.nan_to_num(samples), -1.0, 1.0)
+
+
 class Resampler:
     """Resampler to 16 kHz, renewed when the format changes in mid-stream.
 
@@ -86,7 +91,7 @@ class Resampler:
         """Take the next frame, or None at the end of a stretch of one format.
 
         Returns:
-            Samples (n, channels) that are ready, in [-1, 1].
+            Samples (n, channels) that are ready, as `bound` needs them.
         """
         if frame is not None and self.is_new_format(frame):
             self._resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=RATE_HZ)
@@ -123,13 +128,12 @@ class _Mixer:
     def _end_stretch(self) -> None:
         self._stretch += self._resampler.push(None)
         if self._stretch:
-            self._mixed.append(mix(np.concatenate(self._stretch)))
+            self._mixed.append(mix(bound(np.concatenate(self._stretch))))
         self._stretch = []
 
 
 def _to_channels(frame: av.AudioFrame) -> Float32Array:
-    samples = np.asarray(frame.to_ndarray(), np.float32).reshape(-1, frame.layout.nb_channels)
-    return np.clip(np.nan_to_num(samples), -1.0, 1.0)
+    return np.asarray(frame.to_ndarray(), np.float32).reshape(-1, frame.layout.nb_channels)
 
 
 def _format_of(frame: av.AudioFrame) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ import pytest
 from align.aligner import Aligner
 from align.decode import ReadLimits, read_clip
 from align.decoders import Decoders
+from align.film import thin_out
 from tests.support import media
 from utils.config import CaptureSettings
 from utils.media import Clip, MouthFilm
@@ -48,6 +49,15 @@ def test_a_film_is_the_picture_without_colour(clip: Path) -> None:
     grey = next(grey for grey in film.film if abs(grey.time_s - frame.time_s) < 0.05)
     assert grey.image.shape == frame.image.shape[:2]
     assert np.corrcoef(grey.image.ravel(), frame.image[..., 1].ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("width", [6, 7])
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_rows_and_columns_are_left_out_of_a_copy(width: int, step: int) -> None:
+    levels = np.arange(8 * 5, dtype=np.uint8).reshape(5, 8)[:, :width] + np.uint8(200)
+    thin = thin_out(levels, step)
+    np.testing.assert_array_equal(thin, levels[::step, ::step])
+    assert not np.shares_memory(thin, levels)
 
 
 @pytest.mark.parametrize("fps", [12, 15, 30])
