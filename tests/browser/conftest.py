@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.looks import KEPT, write_album
-from tests.browser.shared import close_browsers
+from tests.browser.shared import close_browsers, enrol_clips
 from tests.support.chromium import (
     CHROMIUM,
     ERRORS,
@@ -140,20 +140,7 @@ def enrol(service: Service) -> Enrol:
     """Enrol a clip for a person by the API."""
 
     def send(person_id: str, name: str, *clips: Path) -> None:
-        assert (
-            requests.post(
-                f"{service.url}/v1/people", json={"person_id": person_id, "name": name}, timeout=60
-            ).status_code
-            == 201
-        )
-        for clip in clips:
-            answer = requests.post(
-                f"{service.url}/v1/people/{person_id}/templates",
-                files={"media": (clip.name, clip.read_bytes())},
-                data={"force": "true"},
-                timeout=120,
-            )
-            assert answer.status_code == 201, answer.text
+        enrol_clips(service.url, person_id, name, clips)
 
     return send
 

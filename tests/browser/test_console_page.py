@@ -64,21 +64,14 @@ def test_jobs_audit_keys_backup_health_settings(
     look_at("audit")
 
     open_page("keys")
-    expect(page.locator("#open")).to_be_visible()
-    page.select_option("#role", "kiosk")  # a first key that is no admin's closes the service
-    page.click("#new .primary")
-    expect(page.locator("#problem")).to_have_text(EN["error.last_admin_key"])
+    keep_an_admin(page)
     look_at("keys")
 
     open_page("backup")
     expect(page.locator("#state")).to_have_text(EN["backup.off"])
     expect(page.locator("#now")).to_be_disabled()
     look_at("backup")
-    list_backups_as_made(page)
-    page.reload()
-    expect(page.locator("#now")).to_be_enabled()
-    with page.expect_request("**/v1/health", timeout=10_000):  # by itself after 20 s
-        page.click("#now")
+    back_up(page)
 
     open_page("health")
     expect(page.locator("#facts")).to_contain_text("face-")
@@ -88,6 +81,23 @@ def test_jobs_audit_keys_backup_health_settings(
     page.check("#changed")
     expect(page.locator("#records code").first).to_have_text("DUET_PORT")
     look_at("settings")
+
+
+def keep_an_admin(page: Page) -> None:
+    """Try to make a first key that is no admin's: it would close the service."""
+    expect(page.locator("#open")).to_be_visible()
+    page.select_option("#role", "kiosk")
+    page.click("#new .primary")
+    expect(page.locator("#problem")).to_have_text(EN["error.last_admin_key"])
+
+
+def back_up(page: Page) -> None:
+    """Make a backup. The header asks at once, and by itself after 20 s."""
+    list_backups_as_made(page)
+    page.reload()
+    expect(page.locator("#now")).to_be_enabled()
+    with page.expect_request("**/v1/health", timeout=10_000):
+        page.click("#now")
 
 
 def list_backups_as_made(page: Page) -> None:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from playwright.sync_api import Page, expect
 
 from assembly import build_recognizer
 from tests.browser.conftest import CLIPS
 from tests.browser.looks import KEPT, photograph
-from tests.browser.shared import chromium
+from tests.browser.shared import chromium, enrol_clips
 from tests.support.chromium import page_of, performer
 from tests.support.live import listening
 from tests.support.page_texts import read_texts
@@ -75,22 +74,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     app = create_app({"SETTINGS": settings, "SWAGGER_UI": True}, recognizer)
     with pytest.MonkeyPatch.context() as patch, listening(app) as address:
         patch.setattr(challenges, "draw_digits", lambda: DIGITS)
-        enrol(f"http://{address}/v1/people")
+        enrol_clips(f"http://{address}", "sue", NAME, FOLDER.rglob("*.mpg"))
         yield f"http://{address}"
     recognizer.close()
-
-
-def enrol(people: str) -> None:
-    """Enrol the person from both recordings."""
-    requests.post(people, json={"person_id": "sue", "name": NAME}, timeout=60)
-    for clip in FOLDER.rglob("*.mpg"):
-        answer = requests.post(
-            f"{people}/sue/templates",
-            files={"media": (clip.name, clip.read_bytes())},
-            data={"force": "true"},
-            timeout=120,
-        )
-        assert answer.status_code == 201, answer.text
 
 
 def judge(page: Page, url: str) -> dict[str, Any]:

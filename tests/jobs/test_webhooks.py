@@ -24,6 +24,7 @@ from gallery.store import Store, open_store
 from jobs.webhooks import WebhookThread, post, sign
 from recognition.recognizer import Recognizer
 from recognition.requests import ClipFile, IdentificationRequest
+from tests.support.addresses import BAD_ADDRESSES
 from tests.support.fixtures import clip, gallery, recognizer, settings
 from utils.config import Settings
 from utils.errors import ConfigError
@@ -248,24 +249,11 @@ def test_nobody_has_to_come_for_events_to_end(
     assert store.export_person("ann")["sightings"] == []
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "ftp://host/",
-        "https://",
-        "host/path",
-        "https://user:secret@host/",
-        "https://host/#part",
-        "http://host:99999/",
-        "http://[::1/",
-        "http://h\u00f6st/",
-        "file:///etc/passwd",
-    ],
-)
+@pytest.mark.parametrize("url", BAD_ADDRESSES)
 def test_bad_addresses_are_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ConfigError, match="https://host/path") as refused:
         Settings.of(webhook_urls=url, webhook_secret=SECRET)
-    assert "secret@" not in refused.value.message
+    assert "pw" not in refused.value.message
     with pytest.raises(ConfigError, match="16 characters"):
         Settings.of(webhook_urls="https://host/", webhook_secret="short")
 
