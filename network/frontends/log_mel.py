@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from network.frontends.librosa_import import import_librosa
 from utils.arrays import RATE_HZ, Float32Array
 
 # Mel powers below this are digital silence. The logarithm stays finite where an utterance
@@ -133,9 +134,7 @@ def mel_power(samples: Float32Array, spec: FrontendSpec) -> Float32Array:
     Raises:
         ValueError: `samples` is not one-dimensional, is empty, or holds NaN or infinity.
     """
-    import librosa  # slow to import, and only these functions need it
-
-    spectrum = librosa.stft(
+    spectrum = import_librosa().stft(
         _check_samples(samples, spec),
         n_fft=spec.n_fft,
         hop_length=spec.hop_samples,
@@ -167,9 +166,7 @@ def _mel_filters(spec: FrontendSpec) -> Float32Array:
 
     They are cached, as librosa takes longer to make them than to use them.
     """
-    import librosa
-
-    mel = librosa.filters.mel(
+    mel = import_librosa().filters.mel(
         sr=spec.rate_hz, n_fft=spec.n_fft, n_mels=spec.n_mels, fmin=spec.fmin_hz, fmax=spec.fmax_hz
     )
     return np.ascontiguousarray(mel.T, dtype=np.float32)
