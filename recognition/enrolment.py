@@ -42,30 +42,27 @@ class Enroller:
         self._journal = journal
 
     def store(
-        self, request: EnrolmentRequest, probes: Sequence[Probe], *, compare_with_earlier: bool
+        self, request: EnrolmentRequest, probes: Sequence[Probe]
     ) -> tuple[Stored, Match | None, tuple[Hint, ...]]:
         """Store the templates of the probes, all or none.
 
         Returns what was stored, and, when `force` let them pass, who else the clips are
-        and that they are unlike earlier ones. The check for duplicates runs while no
-        other writer can add the same person under yet another id. Raises what
+        and that they are unlike earlier ones. Both are checked while no other writer can add
+        the same person under yet another id, or another clip of this person. Raises what
         `Recognizer.enroll` raises.
         """
         duplicates: list[Match] = []
+        unlike: list[ClipRefusedError] = []
         fault = None if request.force else self._one_person.find_fault(probes)
         if fault:
             self._note_refusal(fault)
             raise fault
-        unlike = None
-        if compare_with_earlier:
-            unlike = self._one_person.find_unlike(probes, request.person_id)
         self._identifier.refresh()  # what takes long is read before the write lock is held
 
         def guard() -> None:
             request.guard()
             duplicates.extend(self._check_duplicates(request, probes))
-            if unlike and not request.force:
-                raise unlike
+            unlike.extend(self._check_likeness(request, probes))
 
         try:
             with timed(probes[0].timings_ms, "store"):
@@ -83,6 +80,21 @@ class Enroller:
             self._note_refusal(error, request.person_id)
             raise
         return stored, next(iter(duplicates), None), (UNLIKE_EARLIER,) if unlike else ()
+
+    def _check_likeness(
+        self, request: EnrolmentRequest, probes: Sequence[Probe]
+    ) -> Iterator[ClipRefusedError]:
+        """Find out whether a clip is unlike what is stored of the person, and stays.
+
+        Raises UnlikePersonError, unless by force.
+        """
+        if request.replace or self._store.find_person(request.person_id) is None:
+            return
+        fault = self._one_person.find_unlike(probes, request.person_id)
+        if fault and not request.force:
+            raise fault
+        if fault:
+            yield fault
 
     def _check_duplicates(
         self, request: EnrolmentRequest, probes: Sequence[Probe]

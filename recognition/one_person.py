@@ -57,8 +57,8 @@ class OnePerson:
             modality, probability = self._least_alike(probe, earlier)
             if modality is not None:
                 return UnlikePersonError(
-                    f"A clip must be like what is stored of the person. Received: {person_id!r},"
-                    f" but by {modality} the probability is {probability:.3f}",
+                    "A clip must be like what is stored of the person:"
+                    f" {_state_least(modality)}. Received: {probability:.3f} for {person_id!r}",
                     details={
                         "person_id": person_id,
                         "modality": str(modality),
@@ -131,9 +131,8 @@ class OnePerson:
             modality, probability = self._least_alike(probe, probes[0].sides)
             if modality is not None:
                 return MixedPeopleError(
-                    f"All clips must be of one person. Received: clip {number}, which by"
-                    f" {modality} is the person of the first with a probability of"
-                    f" {probability:.3f}",
+                    f"All clips must be of one person: {_state_least(modality)}."
+                    f" Received: {probability:.3f} for clip {number} and the first",
                     details={
                         "modality": str(modality),
                         "clip": number,
@@ -151,6 +150,11 @@ class OnePerson:
             if not llr >= LEAST_LIKE[modality]:
                 return modality, float(probability_of(llr))
         return None, 1.0
+
+
+def _state_least(modality: Modality) -> str:
+    least = float(probability_of(LEAST_LIKE[modality]))
+    return f"by {modality} with a probability of {least:.2f} or more"
 
 
 def _find_lifeless(probe: Probe) -> Iterator[ClipRefusedError]:

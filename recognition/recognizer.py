@@ -14,7 +14,7 @@ from gallery.ports import Aligner, Encoders
 from gallery.results import StaleTemplates
 from gallery.search.choose import open_index
 from gallery.search.groups import GroupSearch
-from gallery.store import Store, mismatch
+from gallery.store import NewPerson, Store, mismatch
 from recognition.analysis import WAIT_S, Analyser, Probe
 from recognition.decision import reject
 from recognition.duplicates import DuplicateSearch
@@ -173,11 +173,9 @@ class Recognizer:
         score, probability, modality), ClipRefusedError, InvalidNameError, EncoderMismatchError,
         StorageFullError, StoreUnavailableError, and what `observe` and the guard raise.
         """
-        exists = self._has_person(request)
+        self._check_person(request.person)
         probes = [self.observe(clip, request.modality) for clip in request.clips]
-        stored, duplicate, hints = self._enroller.store(
-            request, probes, compare_with_earlier=exists and not request.replace
-        )
+        stored, duplicate, hints = self._enroller.store(request, probes)
         if stored.stored_before == len(stored.templates):
             hints = (*hints, ALREADY_ENROLLED)
         self.strangers.finish(probes, stored.person.person_id)
@@ -255,10 +253,10 @@ class Recognizer:
                 f"The reference: {error.message}", error.hint, error.details
             ) from None
 
-    def _has_person(self, request: EnrolmentRequest) -> bool:
-        if isinstance(request.person, str):
-            return bool(self.store.get_person(request.person))
-        return self.store.find_person(request.person_id) is not None
+    def _check_person(self, person: str | NewPerson) -> None:
+        """Raise PersonNotFoundError where nobody has an id, before clips are read."""
+        if isinstance(person, str):
+            self.store.get_person(person)
 
 
 def _duplicate_hints(ids: Sequence[str]) -> list[Hint]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,10 +185,32 @@ def test_a_clip_unlike_the_person_is_refused(
     details = caught.value.details
     assert (details["person_id"], details["modality"]) == ("ann", modality)
     assert details["probability"] < 0.5
+    least = {"face": "0.75", "voice": "0.25"}[modality]
+    assert f"by {modality} with a probability of {least} or more" in caught.value.message
     assert gallery.store.list_templates("ann") == before
     forced = enroll(gallery, "ann", path, force=True)
     assert [hint.code for hint in forced.hints] == ["unlike_earlier"]
     assert enroll(gallery, "ann", clip(face=41, voice=41), replace=True).hints == ()
+
+
+def test_a_clip_that_was_stored_meanwhile_is_compared(
+    recognizer: Recognizer, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The person is new when the second clip is read, and has the first when it is stored."""
+    first = clip(face=1)
+    other = clip(face=40)
+    observe = recognizer.observe
+
+    def observe_late(*asked: Any) -> Any:
+        probe = observe(*asked)
+        monkeypatch.setattr(recognizer, "observe", observe)
+        enroll(recognizer, "ann", first, create=True)
+        return probe
+
+    monkeypatch.setattr(recognizer, "observe", observe_late)
+    with pytest.raises(UnlikePersonError):
+        recognizer.enroll(EnrolmentRequest(NewPerson("ann"), (ClipFile(other),)))
+    assert len(recognizer.store.list_templates("ann")) == 1
 
 
 def test_everybody_in_view_is_identified_where_it_is_asked(

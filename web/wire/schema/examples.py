@@ -93,8 +93,8 @@ _INSTANCES: tuple[DuetError, ...] = (
         "The clip must pass the check mouth_motion. Speech is heard, and the mouth does not move."
     ),
     errors.UnlikePersonError(
-        f"A clip must be like what is stored of the person. Received: '{ANN}', but by face the"
-        " probability is 0.004",
+        "A clip must be like what is stored of the person: by face with a probability of 0.75 or"
+        f" more. Received: 0.004 for '{ANN}'",
         details={"person_id": ANN, "modality": "face", "probability": 0.004},
     ),
     errors.PersonNotFoundError(f"Nobody is enrolled under this person_id. Received: '{ANN}'"),
