@@ -25,7 +25,7 @@ from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from jobs.hindrances import describe_room
+from jobs.hindrances import find_lack_of_room
 from jobs.telemetry import REQUIREMENTS, is_exporter_installed, try_receiver
 from network.serving.card import read_card
 from speech.models import is_installed, list_models
@@ -172,9 +172,9 @@ def look_at_disk(settings: Settings) -> Iterator[Finding]:
     is_open = there == folder and bool(folder.stat().st_mode & 0o077)
     yield note("folder", "readable", folder=folder) if is_open else ok("folder", folder=folder)
     free = shutil.disk_usage(there).free
-    text = describe_room(settings) if there == folder else ""
+    is_full = there == folder and find_lack_of_room(settings) is not None
     megabytes = f"{free / 1e6:.0f}"
-    if text:
+    if is_full:
         yield bad("disk", "full", megabytes=megabytes, folder=folder)
     elif free < LITTLE_ROOM_BYTES:
         yield note("disk", "little", megabytes=megabytes, folder=folder)

@@ -13,7 +13,7 @@ from gallery.records.keys import Keys
 from gallery.store import Store, open_store
 from gallery.upkeep.checking import Check, check_gallery
 from jobs.backups import last_backup
-from jobs.hindrances import describe_backup
+from jobs.hindrances import find_old_backup
 from utils.config import Settings
 from utils.errors import DuetError
 from utils.listening import is_reachable
@@ -65,7 +65,11 @@ def _look_at_access(settings: Settings, keys: Keys | None) -> Iterator[Finding]:
 
 def _look_at_clock(store: Store) -> Iterator[Finding]:
     jump = store.find_clock_jump()
-    yield bad("clock", "doubted", reason=jump) if jump else ok("clock")
+    if jump is None:
+        yield ok("clock")
+        return
+    facts = {"at": f"{jump.shown:%Y-%m-%d %H:%M}", "days": f"{abs(jump.days):.0f}"}
+    yield bad("clock", "ahead", **facts) if jump.days > 0 else bad("clock", "behind", **facts)
 
 
 def _check(settings: Settings, store: Store) -> Iterator[Finding]:
@@ -95,11 +99,14 @@ def _look_at_backups(settings: Settings) -> Iterator[Finding]:
     if folder is None:
         yield note("backups", "none")
         return
-    reason = describe_backup(settings)
-    if reason:
-        yield bad("backups", "old", reason=reason, folder=folder)
+    made_at = last_backup(settings)
+    at = f"{made_at:%Y-%m-%d %H:%M}" if made_at else ""
+    if find_old_backup(settings) is None:
+        yield ok("backups", at=at)
+    elif made_at:
+        yield bad("backups", "old", at=at, folder=folder)
     else:
-        yield ok("backups", at=f"{last_backup(settings):%Y-%m-%d %H:%M}")
+        yield bad("backups", "missing", folder=folder)
     if _shares_disk(folder, settings.storage.data_dir):
         yield note("backups", "same_disk", folder=folder)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from gallery.records.clock import now
+from gallery.records.clock import ClockJump, now
 from gallery.store import Store
 from jobs.backups import OLD, last_backup
 from utils.config import Settings
@@ -16,35 +19,63 @@ SLOW_S = 1.0
 LEAST_ROOM_BYTES = 256 << 20
 
 
-def find_hindrances(store: Store, settings: Settings) -> dict[str, str]:
-    """Find what hinders the service, a sentence for each code.
+@dataclass(frozen=True)
+class Hindrance:
+    """What hinders a service: a code, a sentence, and what a sentence in another language needs.
 
-    Raises StoreUnavailableError.
+    `details` are values of JSON by name.
     """
+
+    code: str
+    text: str
+    details: Mapping[str, Any]
+
+
+def find_hindrances(store: Store, settings: Settings) -> list[Hindrance]:
+    """Find what hinders the service. Raises StoreUnavailableError."""
     started = time.perf_counter()
     store.check()
     answer_s = time.perf_counter() - started
-    jump = store.clock_jump
-    sentences = {
-        "database_slow": f"The database took {answer_s:.1f} s." if answer_s > SLOW_S else "",
-        "disk_full": describe_room(settings),
-        "clock": f"{jump}. Nothing is deleted by term." if jump else "",
-        "backup_old": describe_backup(settings),
-    }
-    return {code: text for code, text in sentences.items() if text}
+    looked_for = (
+        _find_slow_database(answer_s),
+        find_lack_of_room(settings),
+        _find_jump(store.clock_jump),
+        find_old_backup(settings),
+    )
+    return [hindrance for hindrance in looked_for if hindrance]
 
 
-def describe_room(settings: Settings) -> str:
-    """Say how little room there is for data ("" = enough)."""
+def find_lack_of_room(settings: Settings) -> Hindrance | None:
+    """Find whether there is little room for data."""
     free = shutil.disk_usage(settings.storage.data_dir).free
-    return f"{free / 1e6:.0f} MB are free." if free < LEAST_ROOM_BYTES else ""
+    if free >= LEAST_ROOM_BYTES:
+        return None
+    megabytes = round(free / 1e6)
+    return Hindrance("disk_full", f"{megabytes} MB are free.", {"megabytes": megabytes})
 
 
-def describe_backup(settings: Settings) -> str:
-    """Say what is wrong with the backups ("" = nothing, or none are wanted)."""
+def find_old_backup(settings: Settings) -> Hindrance | None:
+    """Find whether the last backup is old, or there is none, where backups are wanted."""
     if settings.backup.backup_dir is None:
-        return ""
+        return None
     made_at = last_backup(settings)
     if made_at is None:
-        return "There is no backup yet."
-    return f"The last backup is of {made_at:%Y-%m-%d}." if now() - made_at > OLD else ""
+        return Hindrance("backup_old", "There is no backup yet.", {"made_at": None})
+    if now() - made_at <= OLD:
+        return None
+    details = {"made_at": made_at.isoformat(timespec="seconds")}
+    return Hindrance("backup_old", f"The last backup is of {made_at:%Y-%m-%d}.", details)
+
+
+def _find_slow_database(answer_s: float) -> Hindrance | None:
+    if answer_s <= SLOW_S:
+        return None
+    details = {"seconds": round(answer_s, 1)}
+    return Hindrance("database_slow", f"The database took {answer_s:.1f} s.", details)
+
+
+def _find_jump(jump: ClockJump | None) -> Hindrance | None:
+    if jump is None:
+        return None
+    details = {"shown": jump.shown.isoformat(timespec="seconds"), "days": round(jump.days, 1)}
+    return Hindrance("clock", f"{jump}. Nothing is deleted by term.", details)

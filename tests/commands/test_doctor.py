@@ -237,13 +237,13 @@ def test_what_is_in_the_gallery(place: Path, tmp_path: Path) -> None:
     store.close()
     sound = found(backup_dir=tmp_path / "kept")
     assert sound["database.ok"] == sound["clock.ok"] == sound["gallery.ok"] == "ok"
-    assert sound["backups.old"] == "bad"
+    assert sound["backups.missing"] == "bad"
     with sqlite3.connect(place / "duet.db") as connection:
         connection.execute("DELETE FROM meta WHERE name IN ('audit_head', 'clock')")
         connection.execute("DROP TRIGGER events_no_update")
         connection.execute("UPDATE events SET at = '2020-01-01 00:00:00.000000'")
     broken = found()
-    assert broken["clock.doubted"] == broken["gallery.broken"] == "bad"
+    assert broken["clock.ahead"] == broken["gallery.broken"] == "bad"
     key = tmp_path / "other.key"
     key.write_text(new_key())
     with sqlite3.connect(place / "duet.db") as connection:

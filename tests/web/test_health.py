@@ -17,11 +17,16 @@ from tests.support.shapes import assert_error
 from utils.errors import StoreUnavailableError
 
 
-def codes(client: FlaskClient) -> list[str]:
+def reasons(client: FlaskClient) -> dict[str, dict[str, Any]]:
+    """What hinders the service: details by code."""
     body = client.get("/v1/health").get_json()
-    reasons = [reason["code"] for reason in body["reasons"]]
-    assert body["status"] == ("degraded" if reasons else "ok")
-    return reasons
+    assert body["status"] == ("degraded" if body["reasons"] else "ok")
+    assert all(reason["text"] for reason in body["reasons"])
+    return {reason["code"]: reason["details"] for reason in body["reasons"]}
+
+
+def codes(client: FlaskClient) -> list[str]:
+    return list(reasons(client))
 
 
 def test_all_is_well(client: FlaskClient) -> None:
@@ -37,13 +42,14 @@ def test_a_clock_that_jumps(client: FlaskClient, monkeypatch: pytest.MonkeyPatch
     ahead = datetime.now(UTC) + timedelta(days=400)
     monkeypatch.setattr(clock, "now", lambda: ahead)
     monkeypatch.setattr(time, "time", lambda: real + 400 * 86_400)
-    assert codes(client) == ["clock"]
+    shown = ahead.isoformat(timespec="seconds")
+    assert reasons(client) == {"clock": {"shown": shown, "days": 400.0}}
 
 
 def test_a_full_disk(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage("/")._replace(free=5_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    assert codes(client) == ["disk_full"]
+    assert reasons(client) == {"disk_full": {"megabytes": 5}}
 
 
 def test_a_worker_that_ended(client: FlaskClient, app: Flask) -> None:

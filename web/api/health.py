@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from flask_restx import Namespace, Resource
 
 from gallery.results import Role
 from jobs.backups import last_backup
-from jobs.hindrances import find_hindrances
+from jobs.hindrances import Hindrance, find_hindrances
 from utils.errors import StoreUnavailableError
 from web import VERSION
 from web.guard.auth import caller, key_state
@@ -84,9 +85,9 @@ def health() -> dict[str, Any]:
     }
 
 
-def find_reasons() -> list[dict[str, str]]:
+def find_reasons() -> list[dict[str, Any]]:
     """Find what hinders the service. Raises StoreUnavailableError."""
     hindrances = find_hindrances(store(), settings())
     if any(thread.is_dead for thread in job_threads()):
-        hindrances["worker_dead"] = "Batch jobs are not worked on."
-    return [{"code": code, "text": text} for code, text in hindrances.items()]
+        hindrances.append(Hindrance("worker_dead", "Batch jobs are not worked on.", {}))
+    return list(map(asdict, hindrances))

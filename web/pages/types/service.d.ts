@@ -27,12 +27,24 @@ declare namespace Api {
     error?: { code?: string; message?: string; hint?: string; details?: ErrorDetails };
   }
 
+  interface HealthReason {
+    code: string;
+    text: string;
+    details: {
+      days?: number;
+      shown?: string;
+      made_at?: string | null;
+      megabytes?: number;
+      seconds?: number;
+    };
+  }
+
   /** `version` is missing and `role` null when the service needs another key. */
   interface Health {
     status: string;
     key: "good" | "not_needed" | "missing" | "unknown" | "revoked";
     role: string | null;
-    reasons?: { code: string; text: string }[];
+    reasons?: HealthReason[];
     version?: string;
     people?: number;
     encoders?: Record<Modality, string>;

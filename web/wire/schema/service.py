@@ -25,6 +25,12 @@ REASON = make_model(
     "HealthReason",
     code=text_field("disk_full, clock, worker_dead, backup_old or database_slow", "disk_full"),
     text=text_field("what is wrong", "120 MB are free."),
+    details=fields.Raw(
+        description="what is in the text, by code: megabytes (disk_full), shown and days"
+        " (clock; below 0 it is behind), made_at (backup_old; null = none yet) or seconds"
+        " (database_slow)",
+        example={"megabytes": 120},
+    ),
 )
 
 HEALTH = make_model(

@@ -1,10 +1,11 @@
 // Entry of /console/health: whether the service answers, with what, and what hinders it.
+import { describeReason } from "./console/hindrances.js";
 import { Panel } from "./console/panel.js";
 import { buttonById, byId, create } from "./shared/dom.js";
 import { formatMoment } from "./shared/format.js";
 import { showLines } from "./shared/lines.js";
 import { getHealth } from "./shared/service.js";
-import { hasText, t } from "./shared/texts.js";
+import { t } from "./shared/texts.js";
 
 const NONE = "–";
 
@@ -15,12 +16,6 @@ const panel = new Panel(getHealth, (health) => {
   showLines(byId("reasons"), reasons.map(describeReason));
   byId("facts").replaceChildren(...createFacts(health));
 });
-
-/** @param {{ code: string, text: string }} reason */
-function describeReason({ code, text }) {
-  const known = `trouble.${code}`;
-  return hasText(known) ? `${t(known)}: ${text}` : text;
-}
 
 /** @param {Api.Health} health */
 function createFacts(health) {
