@@ -16,7 +16,7 @@ import click
 from align.sniff import SNIFF_BYTES
 from commands.jobs import list_failures, open_workplace, watch
 from commands.people import Days
-from commands.shared import describe, open_store, output_file, refusals, report
+from commands.shared import describe, encoding_option, open_store, output_file, refusals, report
 from utils.path_option import PathOption
 from utils.wording import count_noun
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from jobs.people_table import PeopleTable
 
 TABLES = (".csv", ".tsv", ".txt")
-ENCODINGS = ("auto", "utf-8", "utf-16", "cp949", "gb18030", "cp1252")
 EXISTING = ("add", "refuse", "replace")
 
 
@@ -79,13 +78,7 @@ class Choices:
     type=Days(),
     help="For how many days those are kept whose row does not say it.",
 )
-@click.option(
-    "--encoding",
-    type=click.Choice(ENCODINGS),
-    default="auto",
-    show_default=True,
-    help="How the table is written.",
-)
+@encoding_option
 @click.option(
     "--report",
     type=PathOption(dir_okay=False, path_type=Path),
@@ -112,7 +105,7 @@ def enroll(**choices: object) -> None:
     if chosen.check:
         _show_plan(plan)
         return
-    _work(chosen, plan.items(awaited=False), unused=len(plan.unused))
+    _work(chosen, plan.items(awaited=False), plan)
 
 
 def _is_table(path: Path) -> bool:
@@ -123,6 +116,7 @@ def _plan(chosen: Choices) -> Plan:
     """Plan the enrolment of a folder or of a table. Raises UsageError, DuetError."""
     from jobs.clips import list_files
     from jobs.enrolment_plan import Existing, Rules, plan_enrolment
+    from jobs.people_table import open_table
 
     rules = Rules(
         most_bytes=sys.maxsize,
@@ -131,7 +125,7 @@ def _plan(chosen: Choices) -> Plan:
         retention_days=chosen.retention_days,
         by_name=chosen.by_name,
     )
-    table = _read_table(chosen) if chosen.path.is_file() else None
+    table = open_table(chosen.path, chosen.encoding) if chosen.path.is_file() else None
     names = _names_of(table) if table else list_files(chosen.path)
     files = list(_look_at(_root_of(chosen.path), names))
     with open_store() as store:
@@ -146,13 +140,6 @@ def _plan(chosen: Choices) -> Plan:
 
 def _root_of(path: Path) -> Path:
     return path.parent if path.is_file() else path
-
-
-def _read_table(chosen: Choices) -> PeopleTable:
-    from jobs.people_table import MAX_TABLE_BYTES, read_table
-
-    with chosen.path.open("rb") as stream:
-        return read_table(stream.read(MAX_TABLE_BYTES + 1), chosen.encoding)
 
 
 def _names_of(table: PeopleTable) -> list[str]:
@@ -214,7 +201,7 @@ def _format_refused(who: str, person: PlannedPerson) -> Iterator[str]:
             yield f"{who}, {file.name}: {describe(file.refused)}"
 
 
-def _work(chosen: Choices, items: list[NewItem], unused: int = 0) -> None:
+def _work(chosen: Choices, items: list[NewItem], plan: Plan | None = None) -> None:
     """Make a job of the files, work on it here, and say what became of them."""
     from gallery.records.jobs import NewJob  # the database: --help does without it
 
@@ -231,22 +218,25 @@ def _work(chosen: Choices, items: list[NewItem], unused: int = 0) -> None:
         people = Counter(item.person_id for item in place.jobs.every_item(job.job_id, "done"))
         failures = list_failures(place.jobs, job.job_id)
         if chosen.report:
-            write_people(chosen.report, place.jobs.every_item(job.job_id))
+            planned = plan.people if plan else ()
+            write_people(chosen.report, place.jobs.every_item(job.job_id), planned)
     click.echo(
         f"{people.total()} of {count_noun(len(items), 'clip')} enrolled,"
         f" {count_noun(len(people), 'person', 'people')}."
     )
-    if unused:
-        click.echo(f"{count_noun(unused, 'file')} that are no clips were left alone.")
+    if plan and plan.unused:
+        click.echo(f"{count_noun(len(plan.unused), 'file')} that are no clips were left alone.")
     report(failures)
 
 
-def write_people(file: Path, items: Iterable[JobItem]) -> None:
+def write_people(file: Path, items: Iterable[JobItem], planned: Iterable[PlannedPerson]) -> None:
     """Write what became of each person as CSV. Raises OutputError."""
-    from jobs.enrolment_report import report_people, write_report
+    from jobs.enrolment_report import list_names, report_people, write_report
 
     with output_file(file) as draft:
-        draft.write_text(write_report(report_people(items)), "utf-8", newline="")
+        draft.write_text(
+            write_report(report_people(items, list_names(planned))), "utf-8", newline=""
+        )
 
 
 def _list_clips(path: Path, person_id: str | None) -> list[NewItem]:

@@ -16,7 +16,7 @@ import click
 from tqdm import tqdm
 
 from commands.hints import HINTS
-from commands.shared import format_error, output_file, refusals
+from commands.shared import encoding_option, format_error, output_file, refusals
 from utils.config import Settings
 from utils.errors import ConfigError, MediaNotFoundError, fill_hint
 from utils.path_option import PathOption
@@ -241,14 +241,22 @@ def format_result(item: JobItem) -> str:
     type=PathOption(dir_okay=False, path_type=Path),
     help="CSV file to write; default: print.",
 )
+@click.option(
+    "--table",
+    type=PathOption(exists=True, dir_okay=False, path_type=Path),
+    help="The table of the enrolment: names those who were refused.",
+)
+@encoding_option
 @refusals
-def jobs_report(job_id: str, file: Path | None) -> None:
+def jobs_report(job_id: str, file: Path | None, table: Path | None, encoding: str) -> None:
     """What became of each person of a job that enrols, as CSV."""
-    from jobs.enrolment_report import report_people, write_report
+    from jobs.enrolment_report import names_in_table, report_people, write_report
+    from jobs.people_table import open_table
 
+    names = names_in_table(open_table(table, encoding)) if table else {}
     with open_jobs() as (all_jobs, _):
         all_jobs.get(job_id)
-        text = write_report(report_people(all_jobs.every_item(job_id)))
+        text = write_report(report_people(all_jobs.every_item(job_id), names))
     if file is None:
         click.echo(text.removeprefix("\ufeff"), nl=False)
         return

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from recognition.recognizer import Recognizer
 
 FILE = PathOption(exists=True, dir_okay=False, path_type=Path)
+ENCODINGS = ("auto", "utf-8", "utf-16", "cp949", "gb18030", "cp1252")
+encoding_option = click.option(
+    "--encoding",
+    type=click.Choice(ENCODINGS),
+    default="auto",
+    show_default=True,
+    help="How the table is written.",
+)
 limit_option = click.option(
     "--limit",
     default=50,

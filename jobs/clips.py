@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from gallery.names import make_person_id, parse_clip_name
+from gallery.names import display_name, make_person_id, parse_clip_name, read_clip_person
 from gallery.records.jobs import NewItem
 from jobs.uploads import keep_uploads
 from utils.config import Settings
@@ -108,6 +108,12 @@ def count_documents(start: Path) -> int:
 def is_document(path: PurePath) -> bool:
     """Whether a file is one that systems and people put beside clips."""
     return path.name.casefold() in _SYSTEM_FILES or path.suffix.casefold() in _DOCUMENTS
+
+
+def name_in_path(name: str, person_id: str) -> str | None:
+    """The name to show of a person whose id was made from a folder or from the file."""
+    path = Path(name)
+    return display_name(person_id, path.parts[0] if len(path.parts) > 1 else read_clip_person(name))
 
 
 def _upload_item(name: str, action: str, person_id: str | None) -> NewItem:

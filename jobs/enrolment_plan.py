@@ -173,7 +173,7 @@ def plan_enrolment(
         )
     listed = {file.name: file for file in map(_clean, files)}
     if table is not None:
-        drafts = _people_of_rows(table.rows)
+        drafts = people_of_rows(table.rows)
     else:
         names = sorted(filter(_may_be_clip, listed))
         needs_folders = not rules.by_name or any("/" in name for name in names)
@@ -202,7 +202,7 @@ def _clean(file: ListedFile) -> ListedFile:
     return replace(file, name=shown, path=file.path or file.name)
 
 
-def _people_of_rows(rows: Iterable[Row]) -> Iterator[PlannedPerson]:
+def people_of_rows(rows: Iterable[Row]) -> Iterator[PlannedPerson]:
     """Yield the people of a table. Rows that agree on a person are joined."""
     people: dict[str, PlannedPerson] = {}
     for row in rows:

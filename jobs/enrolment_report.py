@@ -1,4 +1,8 @@
-"""What became of the people of a job that enrols, one a row, for a spreadsheet."""
+"""What became of the people of a job that enrols, one a row, for a spreadsheet.
+
+Of those who were refused nothing is kept but ids and names of files. So their names are
+those of folders, or of the table, where it is at hand again.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gallery.records.job_files import OPEN
 from gallery.records.jobs import JobItem
+from jobs.clips import name_in_path
+from jobs.enrolment_plan import PlannedPerson, people_of_rows
+from jobs.people_table import PeopleTable
 
 COLUMNS = ("person_id", "name", "outcome", "files", "enrolled", "refused", "open", "reasons")
 # A cell that begins so is a formula for a spreadsheet, also in its wide form. Where a
@@ -49,14 +56,42 @@ class PersonReport:
             self.reasons.append(f"{file}{item.error['message']} [{item.error['code']}]")
 
 
-def report_people(items: Iterable[JobItem]) -> list[PersonReport]:
-    """Sum the files of a job up by person, in the order of the job."""
+def list_names(people: Iterable[PlannedPerson]) -> dict[str, str]:
+    """List the names of planned people, by id, and by file for those without one."""
+    names: dict[str, str] = {}
+    for person in people:
+        for key in [person.person_id] if person.person_id else [file.name for file in person.files]:
+            names.setdefault(key, person.name)
+    return names
+
+
+def names_in_table(table: PeopleTable) -> dict[str, str]:
+    """List the names of the people of a table, as `list_names` does."""
+    return list_names(people_of_rows(table.rows))
+
+
+def report_people(
+    items: Iterable[JobItem], names: Mapping[str, str] | None = None
+) -> list[PersonReport]:
+    """Sum the files of a job up by person, in the order of the job.
+
+    `names` (`list_names`) are those of people whom the gallery does not have.
+    """
     people: dict[str, PersonReport] = {}
     for item in items:
         # Somebody without an id is a row of their own
         key = item.person_id or f"\n{item.position}"
-        people.setdefault(key, PersonReport(item.person_id or "")).note(item)
+        if key not in people:
+            people[key] = PersonReport(item.person_id or "", _find_name(item, names or {}))
+        people[key].note(item)
     return list(people.values())
+
+
+def _find_name(item: JobItem, names: Mapping[str, str]) -> str:
+    """Find the name of whoever a file is of ("" = it is not known)."""
+    if item.person_id is None:
+        return names.get(item.name, "")
+    return names.get(item.person_id) or name_in_path(item.name, item.person_id) or ""
 
 
 def write_report(people: Sequence[PersonReport]) -> str:

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from utils.errors import (
     DuetError,
@@ -65,6 +66,12 @@ class PeopleTable:
 
     rows: tuple[Row, ...]
     encoding: str
+
+
+def open_table(file: Path, encoding: str = AUTO) -> PeopleTable:
+    """Read a table from a file, as `read_table` does. Raises OSError too."""
+    with file.open("rb") as stream:
+        return read_table(stream.read(MAX_TABLE_BYTES + 1), encoding)
 
 
 def read_table(data: bytes, encoding: str = AUTO) -> PeopleTable:

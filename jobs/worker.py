@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from gallery.audit import ACTOR
-from gallery.names import display_name, read_clip_person
 from gallery.records.job_claims import LEASE_S, Claim
 from gallery.records.job_files import remove_uploads
 from gallery.records.jobs import Jobs
 from gallery.store import NewPerson
+from jobs.clips import name_in_path
 from jobs.transcribing import Note, read_recording, to_result, transcribe
 from recognition import as_json
 from recognition.recognizer import Recognizer
@@ -231,15 +231,8 @@ def _enroll(recognizer: Recognizer, clip: ClipFile, claim: Claim) -> _Outcome:
 
 def _new_person(claim: Claim, person_id: str) -> NewPerson:
     """The person of a file, as the job says, to be created if nobody has the id."""
-    facts = {"name": _name_of(claim, person_id), **claim.facts}
+    facts = {"name": name_in_path(claim.name, person_id), **claim.facts}
     return NewPerson(person_id, **facts)
-
-
-def _name_of(claim: Claim, person_id: str) -> str | None:
-    """The name to show of a person whose id was made from a folder or from the file."""
-    path = Path(claim.name)
-    name = path.parts[0] if len(path.parts) > 1 else read_clip_person(claim.name)
-    return display_name(person_id, name)
 
 
 def _path_of(settings: Settings, claim: Claim) -> Path:

@@ -104,7 +104,7 @@ def test_a_table_is_looked_at_then_enrolled(
     written_by_a_mac = unicodedata.normalize("NFD", "안나.mp4")
     shutil.copy(folder / "people/ann/clip.mp4", people / written_by_a_mac)
     table = people / "people.csv"
-    rows = "person_id,name,file,consent\nann,안나,안나.mp4,=A1\nben,,gone.mp4,\n"
+    rows = "person_id,name,file,consent\nann,안나,안나.mp4,=A1\nben,Ben,gone.mp4,\n"
     table.write_bytes(rows.encode("cp949"))
     looked = run("enroll --check", table)
     assert looked.exit_code == 1
@@ -120,8 +120,11 @@ def test_a_table_is_looked_at_then_enrolled(
     assert "consent: =A1" in run("people show ann").output
     job_id = run("jobs", "list").output.split("\t")[0]
     shown = run("jobs report", job_id).output
-    assert written.read_text("utf-8-sig").splitlines() == shown.splitlines()
     assert "ann,안나,enrolled,1,1,0,0," in shown
+    assert "ben,,refused,1,0,1,0," in shown, "nothing that was stated of him is kept"
+    named = run("jobs report", job_id, "--table", table).output
+    assert written.read_text("utf-8-sig").splitlines() == named.splitlines()
+    assert "ben,Ben,refused,1,0,1,0," in named
     again = run("enroll --existing refuse", table)
     assert (again.exit_code, "person_exists" in again.output) == (1, True)
 

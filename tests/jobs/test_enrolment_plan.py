@@ -19,7 +19,7 @@ from jobs.enrolment_plan import (
     Rules,
     plan_enrolment,
 )
-from jobs.enrolment_report import report_people, write_report
+from jobs.enrolment_report import names_in_table, report_people, write_report
 from jobs.people_table import MAX_ROWS, MAX_TABLE_BYTES, read_table
 from utils.errors import (
     DuetError,
@@ -280,3 +280,19 @@ def test_no_cell_of_a_report_is_a_formula() -> None:
         "2.mp4: =HYPERLINK(1) [media_type]\n'=3.mp4: =HYPERLINK(1) [media_type]",
         "'=HYPERLINK(1) [media_type]",
     )
+
+
+def test_who_is_refused_has_the_name_of_a_folder_or_of_the_table() -> None:
+    error = {"code": "media_empty", "message": "Empty.", "hint": ""}
+    refused = [
+        item("Ann Lee/1.mp4", "ann_lee_e4959174ae", "failed", error=error),
+        item("clips/1.mp4", "ben", "failed", error=error),
+        item("clips/2.mp4", "c d", "failed", error=error),
+        item("clips/3.mp4", None, "failed", error=error),
+    ]
+    long = "x" * 300  # no id can be made of it
+    rows = f"ben,Ben,clips/1.mp4\nc d,Cem,clips/2.mp4\n,{long},clips/3.mp4\n"
+    table = read_table(f"person_id,name,file\n{rows}".encode())
+    assert [person.name for person in report_people(refused)] == ["Ann Lee", "", "", ""]
+    named = report_people(refused, names_in_table(table))
+    assert [person.name for person in named] == ["Ann Lee", "Ben", "Cem", long]

@@ -60,8 +60,10 @@ def send_clip(client: FlaskClient, job_id: str, position: int, **who: Any) -> Te
     return send(client, f"/v1/enrolments/{job_id}/files/{position}", media=media(**who))
 
 
-def report(client: FlaskClient, job_id: str) -> list[dict[str, str]]:
-    answer = client.get(f"/v1/enrolments/{job_id}/report")
+def report(client: FlaskClient, job_id: str, table: str = "") -> list[dict[str, str]]:
+    url = f"/v1/enrolments/{job_id}/report"
+    form = {"table": (io.BytesIO(table.encode()), "people.csv")}
+    answer = send(client, url, **form) if table else client.get(url)
     assert answer.content_type == "text/csv; charset=utf-8"
     assert f"enrolment-{job_id[:12]}.csv" in answer.headers["Content-Disposition"]
     text = answer.get_data(as_text=True)
@@ -107,7 +109,7 @@ def test_a_preview_stores_nothing(client: FlaskClient) -> None:
 def test_clips_are_sent_one_by_one_and_enrolled(
     client: FlaskClient, app: Flask, settings: Settings
 ) -> None:
-    table = HEAD + "ann,Ann,1.mp4,on paper\nben,,2.mp4,\ntwin,,3.mp4,\nbad,,no.mp4,\n"
+    table = HEAD + "ann,Ann,1.mp4,on paper\nben,,2.mp4,\ntwin,Tom,3.mp4,\nbad,Bo Bad,no.mp4,\n"
     sent = ask(client, ["1.mp4", "2.mp4", "3.mp4"], table, consent="by mail", retention_days="30")
     job = sent.get_json()
     assert (sent.status_code, sent.headers["Location"]) == (202, f"/v1/jobs/{job['job_id']}")
@@ -135,6 +137,9 @@ def test_clips_are_sent_one_by_one_and_enrolled(
     ]
     assert "[duplicate_person]" in rows[2]["reasons"]
     assert "[media_not_found]" in rows[3]["reasons"]
+    assert [row["name"] for row in rows] == ["Ann", "ben", "", ""]
+    named = report(client, job["job_id"], table)
+    assert [row["name"] for row in named] == ["Ann", "ben", "Tom", "Bo Bad"]
     assert not list((settings.storage.media_folder / ".jobs").iterdir()), "nothing is left"
 
 

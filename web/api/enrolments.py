@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ from jobs.enrolment_plan import (
     Rules,
     plan_enrolment,
 )
-from jobs.enrolment_report import report_people, write_report
-from jobs.people_table import AUTO, ENCODINGS, read_table
+from jobs.enrolment_report import names_in_table, report_people, write_report
+from jobs.people_table import AUTO, ENCODINGS, PeopleTable, open_table
 from jobs.uploads import keep_upload
 from utils import errors
 from utils.errors import DuetError, InvalidRequestError, MediaTooLargeError, fill_hint
@@ -122,6 +123,20 @@ plan_form.add_argument(
     choices=("true", "false"),
     default="false",
     help="true: store even if a clip looks like somebody else, is not of one person, or is poor",
+)
+report_form = ns.parser()
+report_form.add_argument(
+    "table",
+    type=FileStorage,
+    location="files",
+    help="the table of the enrolment. It is read for the names, and not kept",
+)
+report_form.add_argument(
+    "encoding",
+    location="form",
+    choices=ENCODINGS,
+    default=AUTO,
+    help="how the table is written",
 )
 file_form = ns.parser()
 file_form.add_argument("media", type=FileStorage, location="files", required=True, help="the clip")
@@ -227,16 +242,42 @@ class EnrolmentReport(Resource):
     def get(self, job_id: str) -> Response:
         """List the people of a job that enrols, and what became of each, as CSV."""
         parse.check_query()
-        job = jobs().get(job_id)
-        if job.action != "enroll":
-            raise InvalidRequestError(
-                f"Only a job that enrols has a report. Received: action={job.action!r}"
-            )
-        text = write_report(report_people(jobs().every_item(job_id)))
-        name = f"attachment; filename=enrolment-{job.job_id[:12]}.csv"
-        return Response(
-            text, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": name}
+        return _report(job_id, {})
+
+    @ns.doc(id="report_enrolment_by_name")
+    @ns.expect(report_form)
+    @ns.produces(["text/csv", "application/json"])
+    @ns.response(200, "CSV in UTF-8: a row for each person, with the reasons of refusals")
+    @document_errors(ns, errors.JobNotFoundError, *TABLE_ERRORS, *FORM_ERRORS)
+    def post(self, job_id: str) -> Response:
+        """List the same with the names of those who were refused, from the table.
+
+        The service keeps no names of them.
+        """
+        parse.check_query()
+        table = _read_table(parse.form(("encoding",), ("table",)))
+        return _report(job_id, names_in_table(table) if table else {})
+
+
+def _report(job_id: str, names: Mapping[str, str]) -> Response:
+    """Answer with the report of a job. Raises JobNotFoundError, InvalidRequestError."""
+    job = jobs().get(job_id)
+    if job.action != "enroll":
+        raise InvalidRequestError(
+            f"Only a job that enrols has a report. Received: action={job.action!r}"
         )
+    text = write_report(report_people(jobs().every_item(job_id), names))
+    name = f"attachment; filename=enrolment-{job.job_id[:12]}.csv"
+    return Response(
+        text, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": name}
+    )
+
+
+def _read_table(fields: Mapping[str, str]) -> PeopleTable | None:
+    """Read the table of a form. Raises InvalidRequestError, and the errors of a table."""
+    encoding = parse.choice(fields.get("encoding") or AUTO, "encoding", ENCODINGS)
+    sent = parse.optional_upload("table")
+    return open_table(sent.path, encoding) if sent else None
 
 
 def _read_plan() -> tuple[Plan, bool]:
@@ -253,10 +294,8 @@ def _read_plan() -> tuple[Plan, bool]:
         consent=validate_note(fields.get("consent", ""), "A consent"),
         retention_days=_read_days(fields.get("retention_days", "")),
     )
-    encoding = parse.choice(fields.get("encoding") or AUTO, "encoding", ENCODINGS)
     files = _read_listing(parse.upload("listing").path)
-    sent = parse.optional_upload("table")
-    table = read_table(sent.path.read_bytes(), encoding) if sent else None
+    table = _read_table(fields)
     plan = plan_enrolment(files, table, store().person_ids(), rules)
     return plan, parse.boolean(fields.get("force") or False, "force")
 

@@ -113,6 +113,7 @@ ROUTES: dict[str, frozenset[Role]] = {
     "POST /v1/enrolments/preview": STAFF,
     "POST /v1/enrolments/<string:job_id>/files/<int:position>": STAFF,
     "GET /v1/enrolments/<string:job_id>/report": STAFF,
+    "POST /v1/enrolments/<string:job_id>/report": STAFF,
     "GET /v1/keys": ADMIN,
     "POST /v1/keys": ADMIN,
     "DELETE /v1/keys/<string:key_id>": ADMIN,

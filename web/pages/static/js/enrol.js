@@ -93,6 +93,12 @@ function readForm() {
   };
 }
 
+/** The table, if one was chosen: the service keeps no names of those who are refused. */
+function readTable() {
+  const { encoding } = readForm();
+  return table && { table, encoding };
+}
+
 /** Ask what would happen, from the first person on. */
 async function preview() {
   people = [];
@@ -214,7 +220,9 @@ byId("confirm-form", HTMLFormElement).addEventListener("submit", (event) => {
 });
 buttonById("stop").addEventListener("click", () => sender.stop());
 buttonById("go-on").addEventListener("click", () => attempt(sendMissing));
-buttonById("report").addEventListener("click", () => attempt(() => saveReport(jobId)));
+buttonById("report").addEventListener("click", () =>
+  attempt(() => saveReport(jobId, readTable())),
+);
 window.addEventListener("beforeunload", (event) => {
   if (isSending) event.preventDefault();
 });

@@ -1,6 +1,6 @@
 // Routes of the service that enrol many people. Each throws ApiError.
 import { errorFromAnswer } from "../shared/errors.js";
-import { fetchWithKey, uploadForm } from "../shared/http.js";
+import { fetchWithKey, formOf, uploadForm } from "../shared/http.js";
 import { create } from "../shared/dom.js";
 import { queryOf } from "../shared/people-search.js";
 
@@ -36,11 +36,13 @@ export const sendFile = (jobId, position, media) =>
   uploadForm(`${enrolmentUrl(jobId)}/files/${position}`, { media });
 
 /**
- * Save the report of a job that enrols as a file.
+ * Save the report of a job that enrols as a file. A table names those who were refused.
  * @param {string} jobId
+ * @param {FormFields | null} table
  */
-export async function saveReport(jobId) {
-  const answer = await fetchWithKey(`${enrolmentUrl(jobId)}/report`);
+export async function saveReport(jobId, table = null) {
+  const options = table ? { method: "POST", body: formOf(table) } : {};
+  const answer = await fetchWithKey(`${enrolmentUrl(jobId)}/report`, options);
   if (!answer.ok) {
     const body = await answer.json().catch(() => null);
     throw errorFromAnswer(answer.status, body, answer.headers.get("Retry-After"));

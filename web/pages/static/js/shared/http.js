@@ -122,7 +122,7 @@ function waitForAnswer(request) {
  * Fill a form. Fields without a value are left out.
  * @param {FormFields} fields
  */
-function formOf(fields) {
+export function formOf(fields) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) {
     if (value instanceof Blob) form.append(name, value, fileNameOf(value));
