@@ -102,6 +102,8 @@ def _open_list(part: PeopleQuery) -> Iterator[Store]:
             yield store
         return
     with open_recognizer() as opened:
+        if part["search"]:
+            opened.suspects.ask_about(opened.store.keys_fitting(part["search"]))
         part["suspects"] = opened.suspects.keys_of(part["kind"], _check(opened.suspects))
         yield opened.store
 

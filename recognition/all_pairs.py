@@ -36,7 +36,7 @@ from recognition.likeness import (
 )
 from recognition.matching import Calibrations
 from recognition.mixed import find_mixed
-from utils.arrays import EMBEDDING_SIZE, Float32Array, Float64Array, IndexArray
+from utils.arrays import EMBEDDING_SIZE, BoolArray, Float32Array, Float64Array, IndexArray
 from utils.modality import SINGLE, Modality
 
 AT_ONCE = 256
@@ -135,10 +135,18 @@ class AllPairs:
         self._late: KeyArray = np.zeros(0, np.int64)
         self._bar = 0.0
         self._only: KeyArray | None = None
+        self._asked: KeyArray | None = None
 
     def narrow(self, keys: KeyArray) -> None:
         """Compare these people alone, with each other. To be called before the first step."""
         self._only = keys
+
+    def ask_about(self, keys: KeyArray) -> None:
+        """Compare these people with everybody, and the others not with each other.
+
+        To be called before the first step.
+        """
+        self._asked = keys
 
     def step(self, snapshot: Snapshot) -> float:
         """Compare the next people. Returns how much work it was, as `work_left` counts.
@@ -149,11 +157,16 @@ class AllPairs:
         with self._store.database.read() as connection:
             compared = self._follow(connection, snapshot)
             rows = self._next_rows(compared)
+            is_asked = bool(self._asks_about(compared.keys[rows]).any())
             by_key = rows[np.argsort(compared.keys[rows])]
             for templates in self._read(connection, compared.keys[rows]):
                 keys, entries = represent([templates])
                 mine = by_key[np.searchsorted(compared.keys[by_key], keys)]
                 some = _Some(keys, mine, entries, measure(entries, self._calibrations))
+                if not is_asked:
+                    compared.enter(some.rows, some.sides)
+                    worked += float(_READING * len(some.rows))
+                    continue
                 self.found.mixed |= find_mixed(templates, self._calibrations)
                 worked += self._compare(connection, snapshot, some)
         compared.done[rows] = True  # also who has no template of these encoders any more
@@ -187,12 +200,21 @@ class AllPairs:
 
     def work_left(self) -> float:
         """Number of comparisons of two people that are left, in their order."""
-        todo = self._todo(self._compared) if self._compared else np.zeros(0, np.intp)
-        return float(todo.sum()) + _READING * len(todo)
+        compared = self._compared
+        if compared is None:
+            return 0.0
+        todo = self._todo(compared)
+        asked = todo[self._asks_about(compared.keys[todo])]
+        with_others = asked if self._asked is None else np.full(len(asked), len(compared.keys))
+        return float(with_others.sum()) + _READING * len(todo)
 
     def _todo(self, compared: Compared) -> IndexArray:
         todo = compared.todo()
         return todo if self._only is None else todo[np.isin(compared.keys[todo], self._only)]
+
+    def _asks_about(self, keys: KeyArray) -> BoolArray:
+        """Which of these people (n,) are compared, and not only measured."""
+        return np.ones(len(keys), np.bool_) if self._asked is None else np.isin(keys, self._asked)
 
     def _follow(self, connection: Connection, snapshot: Snapshot) -> Compared:
         """Heed what has changed since the last step."""
@@ -231,7 +253,9 @@ class AllPairs:
             if len(late):
                 return late[:AT_ONCE]
             self._late = np.zeros(0, np.int64)
-        return todo[:AT_ONCE]
+        # Whoever is compared is compared with those before: so the others come first
+        others = todo[~self._asks_about(compared.keys[todo])]
+        return others[:AT_ONCE] if len(others) else todo[:AT_ONCE]
 
     def _read(self, connection: Connection, keys: KeyArray) -> Iterator[dict[Modality, Templates]]:
         codec = self._store.codec

@@ -115,6 +115,10 @@ class SuspectSearch:
         """Compare these people alone, with each other. To be called before the first check."""
         self._pairs.narrow(np.fromiter(keys, np.int64))
 
+    def ask_about(self, keys: Collection[int]) -> None:
+        """Compare these people with everybody. To be called before the first check."""
+        self._pairs.ask_about(np.fromiter(keys, np.int64))
+
     def check(
         self, report: Callable[[Suspects], object] | None = None, run: Run = operator.call
     ) -> Suspects:

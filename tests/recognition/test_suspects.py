@@ -135,6 +135,23 @@ def test_pieces_find_what_every_two_entries_say(
     assert what_is_found(search) == what_is_found(people.suspects)
 
 
+def test_whoever_is_asked_about_is_compared_with_everybody(
+    people: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(all_pairs, "AT_ONCE", 2)
+    search = people.suspects
+    search.ask_about(people.store.keys_fitting("ann"))
+    assert listed(people, Kind.DUPLICATE) == {"ann", "ann2"}
+    assert listed(people, Kind.MIXED) == set(), "nobody of them was asked about"
+    assert search.check().people == 7
+    other = SuspectSearch(
+        people.store, search._index, search._pairs._encoder_ids, search._pairs._calibrations
+    )
+    other.ask_about(people.store.keys_fitting("eve"))
+    assert set(other.check().split) == {(4, 5)}, "eve and fay"
+    assert other.check().mixed == frozenset()
+
+
 def templates_of(store: Store) -> list[dict[Modality, Templates]]:
     ids = {m: f"{m}-1" for m in SINGLE}
     with store.database.read() as connection:
