@@ -2,9 +2,10 @@
 
 Fills a gallery with a face and a voice each. One person in a hundred has a copy of the
 face of another, and as many of face and voice. All are compared on one thread, with the
-calibrations of the networks in use, until nobody is left; then again after ten have
-changed. Lists are the median of so many rounds. Searches of the same gallery are timed
-while all are compared once more, and afterwards.
+calibrations of the networks in use, until nobody is left. Ten are compared with
+everybody, as `people list --kind --search` does, and ten anew after they have changed.
+Lists are the median of so many rounds. Searches of the same gallery are timed while all
+are compared once more, and afterwards.
 """
 
 from __future__ import annotations
@@ -126,6 +127,9 @@ def main(people: int, rounds: int) -> None:
         show("comparison of all", [time_s(search.check)])
         more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         print(f"memory at the most: {more / 1024:.0f} MB more")
+        asked = open_search(store, index)
+        asked.ask_about(range(1, CHANGED + 1))
+        show(f"{CHANGED} with everybody", [time_s(asked.check)])
         note_changes(store)
         show(f"comparison of {CHANGED}", [time_s(search.check)])
         for kind in SUSPECTS:

@@ -53,7 +53,9 @@ class PersonReport:
             self.name = item.result.get("person", {}).get("name", self.name)
         if item.error:
             file = f"{item.name}: " if item.name else ""
-            self.reasons.append(f"{file}{item.error['message']} [{item.error['code']}]")
+            hint = item.error["hint"]
+            why = f"{item.error['message'].rstrip('.')}. {hint}" if hint else item.error["message"]
+            self.reasons.append(f"{file}{why} [{item.error['code']}]")
 
 
 def list_names(people: Iterable[PlannedPerson]) -> dict[str, str]:
