@@ -28,7 +28,7 @@ ProductArray = npt.NDArray[np.int32]
 Score = Callable[[IndexArray], Float32Array]
 """Cosines (n,) of the rows (n,) with the probe, by their codes."""
 
-DIRECTIONS = 127
+DIRECTIONS = 128
 _STEPS = 127
 _ROWS_AT_ONCE = 32_768
 # Rows that numkong takes as one: the sum of a row's products costs more than the products
@@ -38,7 +38,7 @@ _ROWS_TO_LEARN = 20_000
 # Rows whose codes are read first, and from which the rest is measured
 _FIRST = 2000
 _LEAST_BAND = 500
-_SAMPLE_STEP = 64
+_SAMPLE_STEP = 256
 
 # Deviations of the rest within which nobody is left out: one chance in three million a row
 _DEVIATIONS = 5.0
@@ -102,7 +102,8 @@ class Sketches:
     def __init__(self, axes: Float32Array, room: int = 0) -> None:
         """Take the directions (size, n), and room for so many rows at first."""
         self._axes = axes
-        self._rows = with_room(room, axes.shape[1] + 1, np.dtype(np.int8))
+        self._rows = with_room(room, axes.shape[1], np.dtype(np.int8))
+        self._beside = with_room(room, 1, np.dtype(np.int8))  # apart: it is read in one piece
         self._used = 0
 
     def __len__(self) -> int:
@@ -110,47 +111,48 @@ class Sketches:
 
     def add(self, vectors: Float32Array) -> None:
         """Sketch further rows (n, size)."""
-        self._append(self._encode(vectors))
+        self._append(*self._encode(vectors))
 
     def take(self, rows: BoolArray) -> Sketches:
         """Take the rows that are marked, in the same order, into a table of their own."""
         count = self._used  # rows may be added meanwhile
+        used = rows[:count]
         taken = Sketches(self._axes, int(np.count_nonzero(rows)))
-        taken._append(np.compress(rows[:count], self._rows[:count], axis=0))
+        taken._append(*(np.compress(used, part[:count], axis=0) for part in self._parts()))
         return taken
 
     def probe(self, vector: Float32Array) -> Probe:
         """Prepare a probe (size,)."""
         along = vector @ self._axes
-        steps = self._encode(vector[None])
+        steps, beside = self._encode(vector[None])
         each = np.eye(_ROWS_AS_ONE, dtype=np.int8)
         return Probe(
             packed=numkong.dots_pack(np.kron(each, steps), dtype="int8"),
-            beside=int(steps[0, -1]),
+            beside=int(beside[0, 0]),
             share=float(along @ along / max(vector @ vector, 1e-12)),
         )
 
     def multiply(self, probe: Probe, start: int, end: int) -> ProductArray:
-        """Products (end - start,) of rows with a probe: the most that they may be."""
+        """Products (end - start,) of rows with a probe along the directions."""
         whole = -(-(end - start) // _ROWS_AS_ONE)
         rows = self._rows[start : start + whole * _ROWS_AS_ONE].reshape(whole, -1)
         products: ProductArray = np.asarray(numkong.dots_packed(rows, probe.packed))
         return products.ravel()[: end - start]
 
-    def along(self, most: ProductArray, probe: Probe, start: int) -> ProductArray:
-        """Products along the directions alone, of those of the rows from one on."""
-        beside: ProductArray = self._rows[start : start + len(most), -1].astype(np.int32)
-        beside *= -probe.beside
-        beside += most
-        return beside
+    def most(self, along: ProductArray, probe: Probe, start: int) -> ProductArray:
+        """Products that the rows from one on reach at the most, with what lies beside."""
+        most: ProductArray = self._beside[start : start + len(along), 0].astype(np.int32)
+        most *= probe.beside
+        most += along
+        return most
 
     def candidates(self, probe: Probe, where: BoolArray, cut: Cut, part: slice) -> Candidates:
         """Take the rows of a part, among those where `where` (n,) is true, from a cut on."""
         parts = []
         for start in range(part.start, part.stop, _ROWS_AT_ONCE):
             end = min(start + _ROWS_AT_ONCE, part.stop)
-            most = self.multiply(probe, start, end)
-            along = self.along(most, probe, start)
+            along = self.multiply(probe, start, end)
+            most = self.most(along, probe, start)
             reach = (along >= cut.along) | (most >= cut.most)
             above = np.flatnonzero(reach & where[start:end])
             best = most[above]
@@ -165,32 +167,39 @@ class Sketches:
         parts = []
         for start in range(0, len(where), _ROWS_AT_ONCE):
             end = min(start + width, len(where))
-            most = self.multiply(probe, start, end)
-            both = np.stack([self.along(most, probe, start), most])
+            along = self.multiply(probe, start, end)
+            both = np.stack([along, self.most(along, probe, start)])
             parts.append(np.where(where[start:end], both, _OUT))
         sample = np.concatenate(parts, axis=1)
         place = max(1, int(MOST * sample.shape[1]))
         along, highest = np.partition(sample, -place, axis=1)[:, -place].tolist()
         return None if along == _OUT else Cut(along, highest)
 
-    def _append(self, rows: SketchArray) -> None:
+    def _parts(self) -> tuple[SketchArray, SketchArray]:
+        return self._rows, self._beside
+
+    def _append(self, rows: SketchArray, beside: SketchArray) -> None:
         """Put rows behind those in use. An empty one stays behind them, for `multiply`."""
         need = self._used + len(rows)
         if need >= len(self._rows):
-            larger = with_room(need, self._rows.shape[1], self._rows.dtype)
-            larger[: self._used] = self._rows[: self._used]
-            self._rows = larger
+            self._rows, self._beside = (self._larger(part, need) for part in self._parts())
         self._rows[self._used : need] = rows
+        self._beside[self._used : need] = beside
         self._used = need
 
-    def _encode(self, vectors: Float32Array) -> SketchArray:
+    def _larger(self, part: SketchArray, need: int) -> SketchArray:
+        larger: SketchArray = with_room(need, part.shape[1], part.dtype)
+        larger[: self._used] = part[: self._used]
+        return larger
+
+    def _encode(self, vectors: Float32Array) -> tuple[SketchArray, SketchArray]:
+        """Steps along the directions (n, directions), and of the lengths beside them (n, 1)."""
         along = vectors @ self._axes
         squares = np.einsum("ij,ij->i", vectors, vectors) - np.einsum("ij,ij->i", along, along)
-        beside = np.sqrt(np.maximum(squares, 0))
-        steps = np.empty((len(vectors), along.shape[1] + 1), np.int8)
-        steps[:, :-1] = np.rint(np.clip(along, -1, 1) * _STEPS)
-        steps[:, -1] = np.ceil(np.minimum(beside, 1) * _STEPS)  # it is the most that may be
-        return steps
+        beside = np.sqrt(np.maximum(squares, 0))[:, None]
+        steps = np.rint(np.clip(along, -1, 1) * _STEPS).astype(np.int8)
+        # Up to the next step: it is the most that may be
+        return steps, np.ceil(np.minimum(beside, 1) * _STEPS).astype(np.int8)
 
 
 def are_many(where: BoolArray) -> bool:

@@ -87,8 +87,8 @@ def test_parts_of_any_length_have_the_same_products(
 ) -> None:
     probe = sketches.probe(vectors[9])
     where: BoolArray = np.random.default_rng(4).random(ROWS) < 0.5
-    most = sketches.multiply(probe, 0, ROWS)
-    products = sketches.along(most, probe, 0)
+    products = sketches.multiply(probe, 0, ROWS)
+    most = sketches.most(products, probe, 0)
     cut = Cut(1000, 9000)
     reach = where & ((products >= 1000) | (most >= 9000))
     expected = np.flatnonzero(reach)
