@@ -38,6 +38,10 @@ _ROWS_TO_LEARN = 20_000
 # Rows whose codes are read first, and from which the rest is measured
 _FIRST = 2000
 _LEAST_BAND = 500
+# Of many candidates, about so many are put in order to find these
+_TO_ORDER = 16_000
+# Pieces at most that tell what a share of the rows reaches, and the share of each that is read
+_SAMPLES = 16
 _SAMPLE_STEP = 256
 
 # Deviations of the rest within which nobody is left out: one chance in three million a row
@@ -76,13 +80,11 @@ class Candidates:
     Attributes:
         products: (n,) with a probe along the directions.
         most: (n,) that the products may be at most, with what lies beside.
-        left: the same of all other rows.
     """
 
     rows: IndexArray
     products: ProductArray
     most: ProductArray
-    left: int
 
 
 @dataclass(frozen=True)
@@ -155,17 +157,15 @@ class Sketches:
             most = self.most(along, probe, start)
             reach = (along >= cut.along) | (most >= cut.most)
             above = np.flatnonzero(reach & where[start:end])
-            best = most[above]
-            most[above] = _OUT
-            left = int(most.max(initial=_OUT, where=where[start:end]))
-            parts.append(Candidates(above + start, along[above], best, left))
+            parts.append(Candidates(above + start, along[above], most[above]))
         return join(parts)
 
     def cut(self, probe: Probe, where: BoolArray) -> Cut | None:
         """Tell from a sample what about `MOST` of the rows reach. None where fewer count."""
-        width = max(1, _ROWS_AT_ONCE // _SAMPLE_STEP)
+        step = max(_ROWS_AT_ONCE, len(where) // _SAMPLES)
+        width = max(1, step // _SAMPLE_STEP)
         parts = []
-        for start in range(0, len(where), _ROWS_AT_ONCE):
+        for start in range(0, len(where), step):
             end = min(start + width, len(where))
             along = self.multiply(probe, start, end)
             both = np.stack([along, self.most(along, probe, start)])
@@ -225,7 +225,6 @@ def join(parts: Iterable[Candidates]) -> Candidates:
         rows=np.concatenate([part.rows for part in parts]),
         products=np.concatenate([part.products for part in parts]),
         most=np.concatenate([part.most for part in parts]),
-        left=max(part.left for part in parts),
     )
 
 
@@ -249,13 +248,12 @@ def narrow(
         would have to be read.
     """
     products = candidates.products
-    if np.count_nonzero(products >= cut.along) < nearest:
-        return None
-    place = min(len(products), _FIRST)
-    lowest = max(int(np.partition(products, -place)[-place]), cut.along)
+    lowest = max(_first(products), cut.along)
     read = np.flatnonzero(products >= lowest)
+    if len(read) < nearest:
+        return None
     cosines = score(candidates.rows[read])
-    if candidates.left >= _least_to_read(cosines):
+    if cut.most > _least_to_read(cosines):  # whoever is no candidate reaches less than that
         return None
     for _ in range(_ROUNDS):
         least = float(np.partition(cosines, -nearest)[-nearest])
@@ -269,6 +267,14 @@ def narrow(
         read = np.concatenate([read, more])
         cosines = np.concatenate([cosines, score(candidates.rows[more])])
     return None
+
+
+def _first(products: ProductArray) -> int:
+    """The product that about `_FIRST` rows reach, by some of them where there are many."""
+    step = max(1, len(products) // _TO_ORDER)
+    some = products[::step]
+    place = min(len(some), _FIRST // step)
+    return int(np.partition(some, -place)[-place])
 
 
 def _read_best(
