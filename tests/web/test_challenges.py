@@ -129,6 +129,17 @@ def test_other_routes_take_a_challenge(strict: FlaskClient, listener: Listener) 
     assert verified["fused"]["outcome"] == "same"
 
 
+def test_a_form_that_is_refused_uses_up_no_challenge(
+    strict: FlaskClient, listener: Listener
+) -> None:
+    asked = challenge(strict)
+    listener.said = asked["digits"]
+    clips = {"media": media(face="ann", voice="ann"), "reference": media(face="ann", voice="ann")}
+    fields = {"challenge": asked["challenge_id"], "show": "maybe"}
+    assert_error(send(strict, "/v1/verify", **clips, **fields), 400, "invalid_request")
+    assert identify(strict, asked["challenge_id"], take=3).status_code == 200
+
+
 def test_whoever_is_rejected_five_times_must_wait(strict: FlaskClient, listener: Listener) -> None:
     for _ in range(5):
         assert identify(strict).get_json()["fused"]["outcome"] == "rejected"

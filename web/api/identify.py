@@ -158,6 +158,7 @@ class Verify(Resource):
         """
         parse.check_query()
         fields = parse.form(("person_id", "show", "challenge"), ("media", "reference"))
+        show = parse.boolean(fields.get("show", False), "show")
         media = parse.upload("media")
         reference = parse.optional_upload("reference")
         # Swagger UI sends an empty text for what was left out
@@ -176,6 +177,6 @@ class Verify(Resource):
             )
         rejections.count(answer.verdicts.fused.outcome)
         body = hide_figures(as_json.verification(answer, g.request_id))
-        if parse.boolean(fields.get("show", False), "show"):
+        if show:
             body["compared"] = show_compared(answer)
         return body
