@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from gallery.database.base import Database
 from gallery.tables import rejections
@@ -25,12 +25,17 @@ class Rejections:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def count(self, asker: str, now: datetime | None = None) -> None:
-        """Count a clip of `asker`. Raises StorageFullError, StoreUnavailableError."""
+    def count(self, asker: str, now: datetime | None = None) -> int:
+        """Count a clip of `asker`, and say how many count now.
+
+        Raises StorageFullError, StoreUnavailableError.
+        """
         now = now or datetime.now(UTC)
+        own = select(func.count()).where(rejections.c.asker == _hash(asker))
         with self._database.write() as connection:
             sweep(connection, now)
             connection.execute(insert(rejections).values(asker=_hash(asker), at=now))
+            return int(connection.scalar(own) or 0)
 
     def wait_s(self, asker: str, now: datetime | None = None) -> float:
         """Compute how long `asker` must wait, in seconds. Raises StoreUnavailableError."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from tests.support.shapes import assert_error, media, send
 from tests.support.talking import TalkingAligner
 from utils.config import Settings
 from utils.errors import ConfigError
+from utils.media import Capture
 from web.factory import create_app
 
 __all__ = ["listener"]
@@ -147,6 +150,26 @@ def test_whoever_is_rejected_five_times_must_wait(strict: FlaskClient, listener:
     assert_error(refused, 429, "rate_limited")
     assert 1 <= int(refused.headers["Retry-After"]) <= 180
     assert identify(strict, environ_base=ELSEWHERE).status_code == 200
+
+
+def test_clips_that_come_at_once_are_no_more_tries(tmp_path: Path) -> None:
+    gathered = Barrier(8)
+
+    class GatheringAligner(TalkingAligner):
+        mouth = "still"
+
+        def analyse(self, *args: Any, **more: Any) -> Capture:
+            gathered.wait(60)
+            return super().analyse(*args, **more)
+
+    settings = Settings.of(data_dir=tmp_path / "d", liveness_mouth_motion="refuse", slots=8)
+    made = recognizer_of(settings, aligner=GatheringAligner())
+    app = create_app({"SETTINGS": settings, "TESTING": True}, made)
+    with ThreadPoolExecutor(8) as threads:
+        answers = threads.map(lambda take: identify(app.test_client(), take=take), range(8))
+        statuses = [answer.status_code for answer in answers]
+    made.close()
+    assert sorted(statuses) == [200] * 5 + [429] * 3
 
 
 @pytest.mark.parametrize("body", [{"language": "xx"}, {"language": 1}, {"digits": "1"}, []])

@@ -136,7 +136,9 @@ class IdentificationRequest(Resource):
         fields, upload = _read_body()
         with rejections.limit():
             sight = identify_on_sight(recognizer(), _read_request(fields, upload))
-        rejections.count(sight.identification.decisions.fused.outcome)
+        # What is stored is said
+        if not sight.registered:
+            rejections.count(sight.identification.decisions.fused.outcome)
         return show_answer(sight)
 
 

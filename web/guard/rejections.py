@@ -22,23 +22,27 @@ def limit() -> Iterator[None]:
 
     A clip that is refused by NotLiveError counts. Raises RateLimitedError.
     """
-    if settings().liveness.refuses:
-        _check()
+    _check()
     try:
         yield
     except NotLiveError:
-        _rejections().count(asker())
+        count(REJECTED)
         raise
 
 
 def count(outcome: str) -> None:
-    """Count an answer whose outcome is `REJECTED`."""
-    if outcome == REJECTED:
-        _rejections().count(asker())
+    """Count an answer whose outcome is `REJECTED`.
+
+    Raises RateLimitedError in place of the answer where too many were rejected meanwhile:
+    clips that come at the same time are no more tries than those that come in turn.
+    """
+    if outcome == REJECTED and _rejections().count(asker()) <= MOST:
+        return
+    _check()
 
 
 def _check() -> None:
-    wait_s = _rejections().wait_s(asker())
+    wait_s = _rejections().wait_s(asker()) if settings().liveness.refuses else 0.0
     if wait_s > 0:
         raise RateLimitedError(
             f"{MOST} clips were rejected within {WINDOW_S / 60:g} minutes.",
