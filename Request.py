@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import shlex
@@ -34,6 +35,7 @@ import requests
 
 TIMEOUT_S = (5, 180)
 MOST_TIMES = 20
+MOST_WAIT_S = 60
 ADDRESS_FAULTS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -42,27 +44,46 @@ ADDRESS_FAULTS = (
 LINES = {"fused": "Answer", "face": "By face alone", "voice": "By voice alone"}
 
 
+class NotOursError(Exception):
+    """What answers is no Duet ID service."""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the client.
 
     Exit status: 0 answered, 1 refused by the service, 2 wrong use or no service.
     """
+    write_every_sign()
     args = parse(argv)
     if args.ca and not is_file(Path(args.ca)):
         return fail(f"No such certificate: {args.ca}")
     try:
-        refusal = draw_digits(args)
-        if refusal is not None:
-            return show(refusal, args)
-        args.clip = args.clip or ask_for_clip()
-        if args.clip is None:
-            return fail("Name a clip: python Request.py CLIP")
-        if not is_file(args.clip):
-            return fail(f"No such file: {args.clip}")
-        answer = send_when_free(args)
+        return run(args)
+    except NotOursError as error:
+        return fail(f"{args.url} answered {error}. Is it a Duet ID service?")
+    except KeyboardInterrupt:
+        return fail("Stopped before there was an answer.")
     except (OSError, UnicodeEncodeError) as error:  # those of requests are OSErrors
         return fail(say_why(error, args))
-    return show(answer, args)
+
+
+def write_every_sign() -> None:
+    """Write what the terminal has no sign for as its number, such as \\xe9."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask for what is missing, send the clip, and print the answer."""
+    refusal = draw_digits(args)
+    if refusal is not None:
+        return show(refusal, args)
+    args.clip = args.clip or ask_for_clip()
+    if args.clip is None:
+        return fail("Name a clip: python Request.py CLIP")
+    if not is_file(args.clip):
+        return fail(f"No such file: {args.clip}")
+    return show(send_when_free(args), args)
 
 
 def say_why(error: Exception, args: argparse.Namespace) -> str:
@@ -124,7 +145,7 @@ def ask_for_clip() -> Path | None:
     while True:
         try:
             text = input("Clip (video, sound or picture; drop a file here, or Enter to end): ")
-        except (EOFError, KeyboardInterrupt):
+        except (EOFError, KeyboardInterrupt, RuntimeError):  # RuntimeError: stdin is closed
             return None
         if not text.strip():
             return None
@@ -200,10 +221,12 @@ def draw_digits(args: argparse.Namespace) -> requests.Response | None:
     answer = post(args, "/v1/challenges", json={"language": args.challenge})
     if answer.status_code != 201:
         return answer
-    drawn = answer.json()
+    drawn = read_body(answer)
+    if not isinstance(drawn.get("digits"), str) or "challenge_id" not in drawn:
+        raise NotOursError("201 without digits")
     args.challenge_id = drawn["challenge_id"]
     digits = " ".join(drawn["digits"])
-    print(f"Record yourself saying, within {drawn['expires_s']} s: {digits}", file=sys.stderr)
+    print(f"Record yourself saying, within {drawn.get('expires_s')} s: {digits}", file=sys.stderr)
     if args.clip:
         wait_for_enter(f"Press Enter when {args.clip} is recorded: ")
     return None
@@ -221,7 +244,7 @@ def send_when_free(args: argparse.Namespace) -> requests.Response:
         answer = send(args)
         if answer.status_code != 503 or '"busy"' not in answer.text:
             return answer
-        wait_s = int(answer.headers.get("Retry-After", "5"))
+        wait_s = read_wait(answer.headers.get("Retry-After", ""))
         print(f"The service is busy. The clip is sent again in {wait_s} s ...", file=sys.stderr)
         time.sleep(wait_s)
     return send(args)
@@ -253,29 +276,59 @@ def post(args: argparse.Namespace, route: str, **body: Any) -> requests.Response
     )
 
 
-def show(response: requests.Response, args: argparse.Namespace) -> int:
-    """Print the answer or the error."""
+def read_wait(text: str) -> int:
+    """Read a Retry-After in seconds, at most a minute. A date counts as 5 s."""
+    return (
+        min(int(text), MOST_WAIT_S) if text.isascii() and text.isdigit() and len(text) < 10 else 5
+    )
+
+
+def read_body(response: requests.Response) -> dict[str, Any]:
+    """Read an answer of JSON. Raises NotOursError."""
     try:
         body = response.json()
-    except ValueError:
-        return fail(
-            f"{args.url} answered {response.status_code} with something that is not JSON. Is it a"
-            " Duet ID service?"
-        )
-    if "error" in body:
-        error = body["error"]
-        return fail(
-            f"{error['code']} ({response.status_code}): {error['message']}"
-            f" {error.get('hint') or ''}".rstrip(),
-            status=1,
-        )
-    if args.json:
-        print(json.dumps(body, indent=1, ensure_ascii=False))
-    elif args.identify:
-        print("\n".join(explain(body)))
-    else:
-        print("\n".join(f"{key}: {text}" for key, text in body.items()))
+    except (ValueError, RecursionError):
+        raise NotOursError(f"{response.status_code} with something that is not JSON") from None
+    if not isinstance(body, dict):
+        raise NotOursError(f"{response.status_code} with JSON that is no object")
+    return body
+
+
+def show(response: requests.Response, args: argparse.Namespace) -> int:
+    """Print the answer or the error. Raises NotOursError."""
+    body = read_body(response)
+    if not response.ok or "error" in body:
+        return fail(describe_error(body.get("error"), response.status_code), status=1)
+    try:
+        lines = explain(body) if args.identify else explain_first_sight(body)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise NotOursError(f"{response.status_code} without an answer to the clip") from None
+    return write(json.dumps(body, indent=1, ensure_ascii=False) if args.json else "\n".join(lines))
+
+
+def describe_error(error: Any, status: int) -> str:
+    """Describe an error of the service in a line. Raises NotOursError."""
+    if not isinstance(error, dict) or not error.keys() >= {"code", "message"}:
+        raise NotOursError(f"{status} with an error of another kind")
+    return f"{error['code']} ({status}): {error['message']} {error.get('hint') or ''}".rstrip()
+
+
+def write(text: str) -> int:
+    """Print an answer. Returns the exit status."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # Else the interpreter tries again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return fail(f"The answer cannot be written: {error.strerror}.", status=1)
     return 0
+
+
+def explain_first_sight(body: dict[str, Any]) -> list[str]:
+    """Explain an answer of /Identification_Request in lines of text."""
+    if "100001" not in body:
+        raise KeyError("100001")
+    return [f"{key}: {text}" for key, text in body.items()]
 
 
 def explain(body: dict[str, Any]) -> list[str]:

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     import requests
 
 CONNECT_S = 5.0
+NUMBER = (int, float)
+TEXT = (str, type(None))
+ERROR = {"code": str, "message": str, "hint": str}
+IDENTIFIED = {
+    "identified": bool,
+    "speaker_id": TEXT,
+    "name": TEXT,
+    "confidence": NUMBER,
+    "threshold": NUMBER,
+}
+SPEAKERS = {"speakers": [{"speaker_id": str, "name": str, "audioCount": int}], "total": int}
+DONE = {"message": str}
+"""What a client needs of each answer: names and types, in a list those of each."""
 
 
 class UnreachableError(DuetError):
@@ -48,11 +61,15 @@ class VoiceServer:
 
     def identify(self, path: Path, threshold: float) -> dict[str, Any]:
         """Ask who speaks in the file."""
-        return self._send("/speakers/identify", "audio", [path], {"threshold": threshold})
+        answer = self._send("/speakers/identify", "audio", [path], {"threshold": threshold})
+        return self._check(answer, has_shape(answer, IDENTIFIED))
 
     def batch(self, paths: Sequence[Path], threshold: float) -> dict[str, Any]:
         """Ask who speaks in each of the files."""
-        return self._send("/batch", "files", paths, {"threshold": threshold})
+        answer = self._send("/batch", "files", paths, {"threshold": threshold})
+        results = answer.get("results")
+        is_whole = isinstance(results, list) and len(results) == len(paths)
+        return self._check(answer, is_whole and all(map(_is_result, answer["results"])))
 
     def register(
         self, speaker_id: str, paths: Sequence[Path], *, name: str | None, force: bool
@@ -61,15 +78,18 @@ class VoiceServer:
         values = {"speaker_id": speaker_id, "force": str(force).lower()}
         if name:
             values["name"] = name
-        return self._send("/speakers/register", "audio", paths, values)
+        answer = self._send("/speakers/register", "audio", paths, values)
+        return self._check(answer, has_shape(answer, DONE))
 
     def list_speakers(self, offset: int, limit: int) -> dict[str, Any]:
         """List a part of the speakers."""
-        return self._ask("GET", "/speakers", params={"offset": offset, "limit": limit})
+        answer = self._ask("GET", "/speakers", params={"offset": offset, "limit": limit})
+        return self._check(answer, has_shape(answer, SPEAKERS))
 
     def delete(self, speaker_id: str) -> dict[str, Any]:
         """Forget a speaker."""
-        return self._ask("DELETE", f"/speakers/{quote(speaker_id, safe='')}")
+        answer = self._ask("DELETE", f"/speakers/{quote(speaker_id, safe='')}")
+        return self._check(answer, has_shape(answer, DONE))
 
     def _send(
         self, route: str, field: str, paths: Sequence[Path], values: dict[str, Any]
@@ -111,17 +131,42 @@ class VoiceServer:
         """Read the body of an answer. Raises ServerError."""
         try:
             body = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
-        if not isinstance(body, dict):
-            raise ServerError(
-                "no_service",
-                f"What answers at {self.url} is no service of this kind. Received: status"
-                f" {answer.status_code}, without JSON",
-            )
-        if "error" in body:
+        if isinstance(body, dict) and has_shape(body.get("error"), ERROR):
             raise read_error(body["error"])
+        if not answer.ok or not isinstance(body, dict):
+            raise self._foreign(f"status {answer.status_code}")
         return body
+
+    def _check(self, answer: dict[str, Any], is_ours: bool) -> dict[str, Any]:
+        """Refuse an answer of another shape. Raises ServerError."""
+        if not is_ours:
+            raise self._foreign(f"fields {', '.join(map(ascii, answer))[:100] or 'none'}")
+        return answer
+
+    def _foreign(self, received: str) -> ServerError:
+        return ServerError(
+            "no_service",
+            f"What answers at {self.url} is no service of this kind. Received: {received}",
+            "Name the address of the service with --server or DUET_URL.",
+        )
+
+
+def has_shape(value: object, shape: Any) -> bool:
+    """Whether a value of JSON has the types of `shape`. An object may have more fields."""
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and all(
+            has_shape(value.get(name), part) for name, part in shape.items()
+        )
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(has_shape(one, shape[0]) for one in value)
+    return isinstance(value, shape)
+
+
+def _is_result(result: object) -> bool:
+    """Whether this is one result of a batch: an answer or an error."""
+    return has_shape(result, {"result": IDENTIFIED}) or has_shape(result, {"error": ERROR})
 
 
 def read_error(body: Mapping[str, Any]) -> ServerError:
