@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -16,15 +20,30 @@ _OTHER_FILE = "Check that it is there and whose it is, or name another one."
 class Program(click.Group):
     """The commands of the program."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the words. The help of the program is printed here."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # What the terminal has no sign for is printed as its number, such as \\xe9
+            sys.stdout.reconfigure(errors="backslashreplace")
+        with _one_message():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
-        try:
+        with _one_message():
             return super().invoke(ctx)
-        except (OSError, RuntimeError, UnicodeEncodeError) as error:
-            refusal = refuse(error)
-            if refusal is None:
-                raise
-            raise click.ClickException(describe(refusal)) from error
+
+
+@contextmanager
+def _one_message() -> Iterator[None]:
+    """Print a fault of a file or a word as one message. Others pass."""
+    try:
+        yield
+    except (OSError, RuntimeError, UnicodeEncodeError) as error:
+        refusal = refuse(error)
+        if refusal is None:
+            raise
+        raise click.ClickException(describe(refusal)) from error
 
 
 def refuse(error: Exception) -> DuetError | None:

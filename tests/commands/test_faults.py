@@ -45,3 +45,15 @@ def test_what_is_no_fault_of_a_file_is_passed_on() -> None:
     assert refuse(RuntimeError("of ours")) is None
     assert isinstance(refuse(OSError(errno.ENOSPC, "No space left")), StorageFullError)
     assert isinstance(refuse(OSError(errno.EIO, "Input/output error")), InvalidRequestError)
+
+
+def test_a_terminal_without_a_sign_is_shown_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
+    runner = CliRunner(charset="cp949")
+    made = runner.invoke(cli.cli, ["people", "create", "zoe", "--name", "Zo\u00eb"])
+    assert made.exit_code == 0, made.output
+    listed = runner.invoke(cli.cli, ["people", "list"])
+    assert listed.exit_code == 0, listed.output
+    assert "Zo\\xeb" in listed.stdout
