@@ -55,7 +55,8 @@ class SqliteDatabase(Database):
     `busy_timeout_s` is how long a connection waits for other processes.
     """
 
-    _raw_errors = (sqlite3.Error, OSError)
+    # SQLite quotes a damaged schema in its message, which Python then cannot read
+    _raw_errors = (sqlite3.Error, OSError, UnicodeDecodeError)
 
     def __init__(self, url: URL, busy_timeout_s: float) -> None:
         self._path = _path_of(url)
@@ -197,7 +198,7 @@ class SqliteDatabase(Database):
         try:
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             connection.close()
             raise
         return connection
@@ -239,6 +240,11 @@ class SqliteDatabase(Database):
             return StorageFullError("The disk of the database is full.")
         if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return LockedError("The database is locked by another program.")
+        if code.startswith(_DAMAGE):
+            return StoreUnavailableError(
+                "The database file is damaged.",
+                "Stop the service, keep the file, and restore a backup (docs/backup.md).",
+            )
         for start, message in _MESSAGES.items():
             if code.startswith(start):
                 return StoreUnavailableError(message)
@@ -251,6 +257,7 @@ class SqliteDatabase(Database):
             return False
 
 
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "UnicodeDecodeError")
 _MESSAGES = {
     "SQLITE_READONLY": "The database is read-only.",
     "SQLITE_CANTOPEN": "The database file is gone or cannot be opened.",
@@ -259,8 +266,6 @@ _MESSAGES = {
         "The database file is gone, or its folder cannot be made.",
     ),
     "PermissionError": "The database file may not be opened or made by this user.",
-    "SQLITE_CORRUPT": "The database file is damaged.",
-    "SQLITE_NOTADB": "The database file is damaged.",
     "SQLITE_IOERR": "The disk of the database reports an error.",
     "SQLITE_ERROR": "The database is not one of this service.",
 }

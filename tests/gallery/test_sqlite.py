@@ -219,6 +219,17 @@ def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
 
 def test_damaged(tmp_path: Path) -> None:
     (tmp_path / "duet.db").write_bytes(b"not a database at all" * 1000)
+    with pytest.raises(StoreUnavailableError, match="damaged") as caught:
+        open_gallery(tmp_path)
+    assert "restore a backup" in caught.value.hint
+
+
+def test_a_damaged_schema(tmp_path: Path) -> None:
+    open_gallery(tmp_path).close()
+    file = tmp_path / "duet.db"
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b"CREATE TABLE people", b"CREATE TABLE\xb0people"))
+    assert file.read_bytes() != whole
     with pytest.raises(StoreUnavailableError, match="damaged"):
         open_gallery(tmp_path)
 
