@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +91,7 @@ def _read_text(name: str, value: Any) -> str:
 def _read_number(name: str, kind: str, value: Any) -> float | int:
     bounds = _SETTINGS[f"live_{name}"].metadata
     is_number = isinstance(value, int if kind == "int" else (int, float))
-    is_number = is_number and not isinstance(value, bool) and math.isfinite(value)
+    is_number = is_number and not isinstance(value, bool)
     if not is_number or not bounds["low"] <= value <= bounds["high"]:
         what = "a whole number" if kind == "int" else "a number"
         raise _refuse(name, f"{what} from {bounds['low']:g} to {bounds['high']:g}", value)

@@ -295,6 +295,8 @@ def test_options_are_checked() -> None:
         ({"vad_mode": 4}, "a whole number from 0 to 3"),
         ({"vad_mode": True}, "a whole number"),
         ({"silence_duration": float("nan")}, "a number from 0.2 to 5"),
+        ({"silence_duration": 10**400}, "a number from 0.2 to 5"),
+        ({"vad_mode": -(10**400)}, "a whole number from 0 to 3"),
         ({"names": "nobody"}, "one of all, registered, gallery"),
         ({"partials": 1}, "true or false"),
         ({"language": 5}, "a short text"),

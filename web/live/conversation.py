@@ -27,6 +27,7 @@ from web.live.socket import MOST_MESSAGE_BYTES, LiveSocket
 from web.tickets import Tickets
 from web.wire.errors import where
 from web.wire.hints import HINTS
+from web.wire.parse import unique_fields
 
 log = logging.getLogger("duet.web")
 IDLE_S = 600.0
@@ -343,7 +344,7 @@ def read_message(text: str) -> Fields:
             f"A message of text may have {_MOST_TEXT:,} characters. Received: {len(text):,}"
         )
     try:
-        fields = json.loads(text)
+        fields = json.loads(text, object_pairs_hook=unique_fields)
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):

@@ -127,7 +127,7 @@ def json_object(
 def read_json(data: bytes, what: str) -> Any:
     """Read JSON of which no object gives a field twice. Raises InvalidRequestError."""
     try:
-        return json.loads(data, object_pairs_hook=_unique)
+        return json.loads(data, object_pairs_hook=unique_fields)
     except (ValueError, RecursionError) as error:
         raise InvalidRequestError(
             f"{what} must be JSON in UTF-8. Received: {_fault_of(error, data)}"
@@ -145,7 +145,7 @@ def _fault_of(error: ValueError | RecursionError, data: bytes) -> str:
     return "lists that are too deep, or a number that is too long"
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of which no field is given twice. Raises InvalidRequestError."""
     values: dict[str, Any] = {}
     for name, value in pairs:
