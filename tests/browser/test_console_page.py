@@ -136,7 +136,7 @@ def test_many_people_are_enrolled(
     expect(page.locator("#records tbody tr")).to_have_count(2)
     page.check("#agreed")
     page.click("#begin")
-    expect(page.locator("#sent")).to_have_text(EN["many.sent_all"])
+    expect(page.locator("#sent")).to_have_text(EN["many.ended"])
     expect(page.locator("#outcome")).to_have_text(
         EN["many.outcome"].format(done=1, failed=2, left=0)
     )

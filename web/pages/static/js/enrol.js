@@ -180,6 +180,7 @@ async function follow() {
   const left = job.files - job.finished;
   byId("outcome").textContent = t("many.outcome", { done, failed, left });
   byId("report").hidden = false;
+  if (!isOpen(job)) byId("sent").textContent = t("many.ended");
   clearTimeout(lookAgain);
   if (isOpen(job) && !isSending)
     lookAgain = setTimeout(() => attempt(follow), LOOK_AGAIN_MS);
