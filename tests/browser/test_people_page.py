@@ -137,6 +137,10 @@ def test_search_map_and_matrix(
     assert len(json.loads(exported.value.path().read_text(encoding="utf-8"))) == 20
     # Whoever is exported stays selected, to be deleted next
     expect(page.locator("#selected")).to_have_text(EN["people.selected"].format(n=20))
+    page.click("#delete-many")
+    expect(page.locator("#confirm-text")).to_contain_text("Ann Lee (ann), Ben Ray (ben)")
+    expect(page.locator("#confirm-text")).to_contain_text("x01, and 15 more.")
+    page.click("#confirm-no")
     page.click("#unselect")
     page.click("#next")
     expect(page.locator("#rows tr")).to_have_count(8)

@@ -12,6 +12,7 @@ import { deletePerson } from "../shared/service.js";
 import { t } from "../shared/texts.js";
 import * as service from "./service.js";
 
+const MOST_NAMED = 5;
 const MOST_DAYS = 36500;
 
 export class Selection {
@@ -77,9 +78,11 @@ export class Selection {
   }
 
   async #delete() {
-    const question = t("people.delete_many", { n: this.#chosen.size });
-    if (!(await confirmAction(question, t("people.delete")))) return;
-    await this.#doToEach([...this.#chosen.values()], deletePerson);
+    const people = [...this.#chosen.values()];
+    const question = t("people.delete_many", { n: people.length });
+    const asked = `${question} ${nameThem(people)}`;
+    if (!(await confirmAction(asked, t("people.delete")))) return;
+    await this.#doToEach(people, deletePerson);
   }
 
   async #keep() {
@@ -101,7 +104,7 @@ export class Selection {
     const [first, ...others] = this.#chosen.values();
     if (!first || !others.length) return;
     const facts = { n: others.length, name: `${first.name} (${first.person_id})` };
-    const question = t("people.merge_many", facts);
+    const question = `${t("people.merge_many", facts)} ${nameThem(others)}`;
     if (!(await confirmAction(question, t("people.merge_go")))) return;
     await this.#doToEach(others, (other) => service.mergePeople(first, other));
   }
@@ -147,6 +150,22 @@ export class Selection {
     this.#show();
     this.onChange();
   }
+}
+
+/**
+ * Say who is meant, by the first few names.
+ * @param {Api.Person[]} people
+ */
+function nameThem(people) {
+  const first = people.slice(0, MOST_NAMED);
+  const names = first.map(({ name, person_id }) =>
+    name === person_id ? name : `${name} (${person_id})`,
+  );
+  const more = people.length - first.length;
+  return t(more ? "people.these_more" : "people.these", {
+    names: names.join(", "),
+    n: more,
+  });
 }
 
 /**
