@@ -2,7 +2,9 @@
 
 The file of the package judges one window a call, and most of a call is overhead. Its
 weights are put into a graph that judges a batch: convolutions see all windows at once, and
-the LSTM goes through them in order. A test holds both to the same probabilities.
+the LSTM goes through them in order. A window has four steps in time or fewer, which is too
+short for ONNX Runtime's convolutions. So each is one matrix product over all windows. A
+test holds both networks to the same probabilities.
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ _STFT_PADDING = 64
 _STRIDES = (1, 2, 2, 1)
 _STATE = 128
 
+# Steps in time of a window: its spectra, and what is left of them after each stride
+_STEPS = 4
+_TAPS = 3
+
 
 def build_onnx(path: Path) -> bytes:
     """Build the network from the package's file.
@@ -39,11 +45,12 @@ def build_onnx(path: Path) -> bytes:
 
     graph = _Graph(_read_weights(path))
     _add_spectrum(graph)
+    steps = _STEPS
     for layer, stride in enumerate(_STRIDES):
-        graph.add_conv(_ENCODER.format(layer, "{}"), strides=[stride], pads=[1, 1])
+        steps = _add_conv(graph, _ENCODER.format(layer, "{}"), steps, stride)
         graph.add("Relu")
     _add_memory(graph)
-    graph.add_conv(_DECODER)
+    graph.add_product(_DECODER)
     graph.add("Sigmoid", output="probabilities")
     real = TensorProto.FLOAT
     inputs = [
@@ -94,10 +101,19 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, names, [self.last], **options))
         return self.last
 
-    def add_conv(self, name: str, **options: Any) -> None:
-        """Append a convolution. `name` is that of its weights, but for the last word."""
-        parts = (self.constant(self.weights[name.format(part)]) for part in ("weight", "bias"))
-        self.add("Conv", *parts, **options)
+    def add_product(self, name: str) -> None:
+        """Append a convolution whose taps lie side by side: (n, steps, taps · channels).
+
+        `name` is that of its weights (out, channels, taps), but for the last word.
+        """
+        weight, bias = (self.weights[name.format(part)] for part in ("weight", "bias"))
+        self.add("MatMul", self.constant(weight.transpose(2, 1, 0).reshape(-1, len(weight))))
+        self.add("Add", self.constant(bias))
+
+    def add_slice(self, value: str, start: int, count: int, stride: int = 1) -> str:
+        """Append every `stride`-th step of a value from `start` on, and return its name."""
+        bounds = ([start], [start + stride * (count - 1) + 1], [1], [stride])
+        return self.add("Slice", inputs=[value, *map(self.constant, bounds)])
 
     def constant(self, values: Float32Array | Sequence[int]) -> str:
         """Add a constant, and return its name. Whole numbers are indices."""
@@ -110,28 +126,36 @@ class _Graph:
 
 
 def _add_spectrum(graph: _Graph) -> None:
-    """Append the magnitudes (n, 129, 4) of four spectra of each window."""
+    """Append the magnitudes (n, 4, 129) of four spectra of each window."""
     ends = graph.constant([0, 0, 0, _STFT_PADDING])
     graph.add("Pad", ends, mode="reflect")
-    graph.add("Unsqueeze", graph.constant([1]))
-    basis = graph.weights[_STFT]
-    both = graph.add("Conv", graph.constant(basis), strides=[_STFT_STEP])
-    half = len(basis) // 2
-    squares = graph.add("Mul", inputs=[both, both])
-    axis = graph.constant([1])
-    real = graph.add("Slice", inputs=[squares, graph.constant([0]), graph.constant([half]), axis])
-    imaginary = graph.add(
-        "Slice", inputs=[squares, graph.constant([half]), graph.constant([2 * half]), axis]
-    )
-    graph.add("Add", inputs=[real, imaginary])
+    hops = graph.add("Reshape", graph.constant([-1, _STEPS + 1, _STFT_STEP]))
+    graph.add("Concat", inputs=[graph.add_slice(hops, start, _STEPS) for start in (0, 1)], axis=2)
+    both = graph.add("MatMul", graph.constant(graph.weights[_STFT][:, 0].T))
+    graph.add("Mul", inputs=[both, both])
+    graph.add("Reshape", graph.constant([0, _STEPS, 2, -1]))
+    graph.add("ReduceSum", graph.constant([2]), keepdims=0)
     graph.add("Sqrt")
 
 
+def _add_conv(graph: _Graph, name: str, steps: int, stride: int) -> int:
+    """Append a convolution of three taps, padded by one, and return the steps it leaves.
+
+    It reads (n, steps, channels). `name` is that of `add_product`.
+    """
+    left = (steps - 1) // stride + 1
+    padded = graph.add("Pad", graph.constant([0, 1, 0, 0, 1, 0]))
+    taps = [graph.add_slice(padded, tap, left, stride) for tap in range(_TAPS)]
+    graph.add("Concat", inputs=taps, axis=2)
+    graph.add_product(name)
+    return left
+
+
 def _add_memory(graph: _Graph) -> None:
-    """Append the LSTM over the windows, from (n, 128, 1) to (n, 128, 1)."""
+    """Append the LSTM over the windows, from (n, 1, 128) to (n, 1, 128)."""
     from onnx import helper
 
-    sequence = graph.add("Transpose", perm=[0, 2, 1])
+    sequence = graph.last
     hidden = graph.add("Slice", inputs=["state", *map(graph.constant, ([0], [1], [0]))])
     cell = graph.add("Slice", inputs=["state", *map(graph.constant, ([1], [2], [0]))])
     weights = [_to_onnx_gates(graph.weights[_LSTM.format(f"weight_{s}")]) for s in ("ih", "hh")]
@@ -147,7 +171,6 @@ def _add_memory(graph: _Graph) -> None:
     )
     graph.add("Concat", inputs=["hidden_after", "cell_after"], output="state_after", axis=0)
     graph.add("Squeeze", inputs=["heard", graph.constant([1])])
-    graph.add("Transpose", perm=[0, 2, 1])
     graph.add("Relu")
 
 
