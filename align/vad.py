@@ -172,6 +172,8 @@ def _load_network() -> Any:
     # A call is short: threads would only wait for each other
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    # The arena would keep the peak of the longest sound for good
+    options.enable_cpu_mem_arena = False
     model = build_onnx(find_weights())
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 

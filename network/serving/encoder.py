@@ -29,6 +29,9 @@ log = logging.getLogger("duet.network")
 # Faces from which the mean of faces and mirror images in turn is that of both of each
 _LEAST_IN_TURN = 4
 
+# Faces given to the network at a time: they bound the memory, and more take no less time
+_FACES_AT_ONCE = 4
+
 
 class Encoder:
     """What the three encoders share: id, calibration and output of the card."""
@@ -104,12 +107,16 @@ class FaceEncoder(Encoder):
         if self._input.mirror and in_turn and len(faces) >= _LEAST_IN_TURN:
             turned = faces.copy()
             turned[1::2] = faces[1::2, :, ::-1]
-            return self._run(self._input.prepare(turned))
+            return self._embed_views(turned)
         if not self._input.mirror:
-            return self._run(self._input.prepare(faces))
-        both = np.concatenate([faces, faces[:, :, ::-1]])
-        of_each, of_mirrored = np.split(self._run(self._input.prepare(both)), 2)
-        return unit(of_each + of_mirrored)
+            return self._embed_views(faces)
+        return unit(self._embed_views(faces) + self._embed_views(faces[:, :, ::-1]))
+
+    def _embed_views(self, faces: ImageArray) -> Float32Array:
+        """Embed each picture (n, 112, 112, 3) as it is, a few at a time."""
+        starts = range(0, len(faces), _FACES_AT_ONCE)
+        batches = (faces[start : start + _FACES_AT_ONCE] for start in starts)
+        return np.concatenate([self._run(self._input.prepare(batch)) for batch in batches])
 
     def embed(self, faces: ImageArray, weights: Float32Array) -> Embedding:
         """Embed the faces of one person as the weighted mean of their embeddings.

@@ -92,6 +92,9 @@ def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     # Waiting threads sleep rather than spin: decoding and detection of other requests
     # need the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # The arena would keep the peak of each network for good. Now the next stage has it
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
