@@ -34,6 +34,8 @@ Examine = Callable[[Clip, "Ahead"], Capture | None]
 Heard = tuple[SpeechAnalysis, int, float]
 """The speech, the number of the sound that has it, and the milliseconds that it took."""
 
+Hear = Callable[[tuple[Waveform, ...]], Heard]
+"""Hears the sounds of a clip."""
 
 # Frames of a film that are kept: those of a minute
 _MOST_FILM = 60 * FILM_HZ
@@ -54,7 +56,7 @@ class Ahead(ExitStack):
     def __init__(
         self,
         detector: FaceDetector,
-        hear: Callable[[tuple[Waveform, ...]], Heard],
+        hear: Hear,
         most_frames: int,
         examine: Examine,
         *,

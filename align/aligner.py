@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from align.ahead import Ahead, Heard
+from align.ahead import Ahead, Hear, Heard
 from align.audience import Audience
 from align.decode import read_timed
 from align.faces import FaceDetector, analyse_faces, find_faces
@@ -26,7 +27,7 @@ from align.speech import analyse_speech
 from align.surroundings import cut_surroundings
 from utils.clock import timed
 from utils.config import CaptureSettings
-from utils.demand import Demand
+from utils.demand import Demand, Listen
 from utils.media import (
     Capture,
     Clip,
@@ -85,7 +86,12 @@ class Aligner:
         self._detector.load()
 
     def analyse(
-        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+        self,
+        path: Path,
+        *,
+        filename: str | None = None,
+        demand: Demand | None = None,
+        listen: Listen | None = None,
     ) -> Capture:
         """Read a media file and find the main person's face and speech in it.
 
@@ -94,6 +100,7 @@ class Aligner:
             filename: what the sender calls it, for messages.
             demand: what the opening must show, so that no more of the picture is read.
                 None: all of the clip is read.
+            listen: is given the speech, if there is some, in a thread of its own.
 
         Returns:
             The capture. It may hold neither a face nor speech; its hints say why.
@@ -101,16 +108,19 @@ class Aligner:
         Raises:
             MediaError: the file cannot be read (see `align.decode.read_clip`).
         """
-        capture = self._analyse(path, filename, demand)
+        hear = partial(self._hear, listen=listen)
+        capture = self._analyse(path, filename, demand, hear)
         self._heap.tidy()
         return capture
 
-    def _analyse(self, path: Path, filename: str | None, demand: Demand | None) -> Capture:
+    def _analyse(
+        self, path: Path, filename: str | None, demand: Demand | None, hear: Hear
+    ) -> Capture:
         started = time.perf_counter()
         limits = self._limits if demand else self._limits.of_whole_clip
         with (
             Ahead(
-                self._detector, self._hear, limits.most_frames, self._examine_opening, demand=demand
+                self._detector, hear, limits.most_frames, self._examine_opening, demand=demand
             ) as ahead,
             self._read(path, filename, limits, ahead) as (clip, timings),
         ):
@@ -168,7 +178,7 @@ class Aligner:
         capture.timings_ms["mouth"] += ahead.mouth_ms
         return replace(capture, mouth_film=film)
 
-    def _hear(self, waveforms: tuple[Waveform, ...]) -> Heard:
+    def _hear(self, waveforms: tuple[Waveform, ...], *, listen: Listen | None) -> Heard:
         """Analyse the first sound with speech, or the first sound where none has any."""
         least_s = self._settings.min_speech_s
         times: dict[str, float] = {}
@@ -177,6 +187,8 @@ class Aligner:
             others = (analyse_speech(sound, least_s) for sound in waveforms[1:])
             numbered = enumerate(chain([first], others))
             heard, speech = next((one for one in numbered if one[1].speech), (0, first))
+        if listen and speech.speech:
+            listen(speech.speech)
         return speech, heard, times["speech"]
 
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import astuple
-from functools import cache
+from functools import cache, partial
 from typing import cast
 
 import cv2
@@ -35,6 +35,7 @@ from align.tracks import (
 )
 from align.warp import align, is_plausible
 from utils.arrays import Float64Array, GreyArray, ImageArray
+from utils.beside import beside
 from utils.media import AlignedFace, FaceAnalysis, FaceDetection, FaceQuality, Frame, OtherFace
 
 # Frames that are looked at a second time
@@ -271,8 +272,17 @@ def _choose_main(frames: Sequence[Frame], candidates: Sequence[Track]) -> Track 
 
 
 def _cut_out(frames: Sequence[Frame], track: Track) -> list[ImageArray]:
-    """The aligned faces of a track in order of time."""
-    places = zip(track.frames, track.detections, strict=True)
+    """The aligned faces of a track in order of time. Two threads share them."""
+    places = list(zip(track.frames, track.detections, strict=True))
+    cut = partial(_cut_places, frames)
+    middle = len(places) // 2
+    with beside(partial(cut, places[middle:])) as rest:
+        return cut(places[:middle]) + rest.result()
+
+
+def _cut_places(
+    frames: Sequence[Frame], places: Sequence[tuple[int, FaceDetection]]
+) -> list[ImageArray]:
     return [align(frames[index].image, face.landmarks_xy) for index, face in places]
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from scoring.calibration import Calibration
 from utils.arrays import Float32Array, ImageArray
-from utils.demand import Demand
+from utils.demand import Demand, Listen
 from utils.media import Capture, Waveform
 from utils.modality import Embedding
 
@@ -20,11 +20,17 @@ class Aligner(Protocol):
     """Turns a media file into aligned faces and speech."""
 
     def analyse(
-        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+        self,
+        path: Path,
+        *,
+        filename: str | None = None,
+        demand: Demand | None = None,
+        listen: Listen | None = None,
     ) -> Capture:
         """Read the file at `path`, or its opening where that is what `demand` asks for.
 
-        `filename` is the name that its sender gave it. Raises MediaError.
+        `filename` is the name that its sender gave it. `listen` may be given the speech
+        before the rest is read. Raises MediaError, and what `listen` raises.
         """
 
 

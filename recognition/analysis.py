@@ -5,7 +5,6 @@ A bounded number of clips is analysed at a time.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from liveness.judges import Judges
 from liveness.opening import Opening
 from recognition import agreement
 from recognition.agreement import Sample
+from recognition.hearing import Hearing
 from recognition.matching import Side
 from recognition.missing import advice, nothing_usable, why_no_face, why_no_voice
 from recognition.observation import Observation
@@ -37,6 +37,7 @@ from utils.errors import BusyError, ModelError, NoBiometricError
 from utils.media import AlignedFace, Capture, FaceAnalysis, Hint, OtherFace, Waveform
 from utils.modality import Embedding, Modality, PerModality
 from utils.right_of_way import CLIPS
+from utils.turns import Turns
 
 WAIT_S = 60.0
 
@@ -205,9 +206,9 @@ class Analyser:
         self._settings = settings
         self._wait_s = wait_s
         self._in_turn = settings.capture.accuracy != "thorough"
-        self._slots = threading.BoundedSemaphore(settings.limits.slots)
+        self._slots = Turns(settings.limits.slots)
         self._most_waiting = max(1, settings.limits.threads // 2)
-        self._places = threading.BoundedSemaphore(settings.limits.slots + self._most_waiting)
+        self._places = Turns(settings.limits.slots + self._most_waiting)
         self.encoder_ids = PerModality(
             fused=encoders.fusion.encoder_id,
             face=encoders.face.encoder_id,
@@ -229,24 +230,27 @@ class Analyser:
         BusyError, and NoBiometricError without a usable face and usable speech.
         """
         started = time.perf_counter()
+        hearing = Hearing(self._encoders.voice)
+        analyse = partial(self._aligner.analyse, path, filename=filename, listen=hearing.hear)
         with self._slot():
             timings = {"wait": (time.perf_counter() - started) * 1000}
             if not (whole or challenge or self._judges.refuse):
                 opening = Opening(self._judges)
-                capture = self._aligner.analyse(path, filename=filename, demand=opening)
-                probe = self._embed(capture, timings, started, opening.judge)
+                capture = analyse(demand=opening)
+                probe = self._embed(capture, timings, started, opening.judge, hearing=hearing)
                 if not (opening.is_enough and probe.odd_faces_s):
                     return probe
-            capture = self._aligner.analyse(path, filename=filename)
+            capture = analyse()
             judge = partial(self._judges.examine, challenge=challenge)
-            return self._embed(capture, timings, started, judge)
+            return self._embed(capture, timings, started, judge, hearing=hearing)
 
     def embed(self, capture: Capture) -> Probe:
         """Embed what was captured elsewhere. Raises NoBiometricError, BusyError."""
         started = time.perf_counter()
         with self._slot():
             timings = {"wait": (time.perf_counter() - started) * 1000}
-            return self._embed(capture, timings, started, self._judges.examine)
+            hearing = Hearing(self._encoders.voice)
+            return self._embed(capture, timings, started, self._judges.examine, hearing=hearing)
 
     def _embed(
         self,
@@ -254,14 +258,16 @@ class Analyser:
         timings: dict[str, float],
         started: float,
         judge: Callable[[Capture], Liveness | None],
+        *,
+        hearing: Hearing,
     ) -> Probe:
         timings = timings | capture.timings_ms
-        with beside(partial(self._embed_speech, capture)) as hearing:
+        with beside(partial(hearing.hear, capture.speech_analysis.speech)) as heard:
             seen = self._embed_faces(capture.face_analysis, timings)
-            heard, times = hearing.result()
+            heard.result()
         capture = replace(capture, face_analysis=seen.faces)
-        embeddings = {**seen.embeddings, **heard}
-        timings |= times
+        embeddings = {**seen.embeddings, **hearing.embeddings}
+        timings |= hearing.timings_ms
         missing = self._explain_missing(capture, embeddings)
         if not embeddings:
             raise nothing_usable(capture, missing)
@@ -332,15 +338,6 @@ class Analyser:
             return np.zeros(len(sample.vectors), bool)
         return agreement.find_odd_faces(sample, calibration)
 
-    def _embed_speech(self, capture: Capture) -> tuple[dict[Modality, Embedding], dict[str, float]]:
-        """Embed the speech, where there is some, and time that."""
-        times: dict[str, float] = {}
-        speech = capture.speech_analysis.speech
-        if speech is None:
-            return {}, times
-        with timed(times, "voice_embedding"):
-            return {Modality.VOICE: check(self._encoders.voice.embed(speech))}, times
-
     def probe_of(self, other: OtherFace, probe: Probe) -> Probe:
         """Make a probe of somebody else in the clip of `probe`, by face alone."""
         vector = self.embed_sample(other.faces, in_turn=self._in_turn).mean
@@ -390,7 +387,7 @@ class Analyser:
 
 
 @contextmanager
-def _hold(places: threading.Semaphore, wait_s: float, refusal: str) -> Iterator[None]:
+def _hold(places: Turns, wait_s: float, refusal: str) -> Iterator[None]:
     """Hold one of the places. Raises BusyError where none is free within `wait_s`."""
     if not places.acquire(timeout=wait_s):
         raise BusyError(refusal)

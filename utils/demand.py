@@ -1,10 +1,14 @@
-"""What is asked of the opening of a clip, so that the rest of it need not be decoded."""
+"""What is asked of a clip while it is decoded: speech, and whether its opening is enough."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from utils.media import Capture, SpeechAnalysis
+from utils.media import Capture, SpeechAnalysis, Waveform
+
+Listen = Callable[[Waveform], None]
+"""Is given the speech of a clip as soon as it is found, while the picture is decoded."""
 
 
 class Demand(Protocol):

@@ -18,7 +18,7 @@ from align.aligner import Aligner
 from tests.support import media
 from utils.config import ROOT, CaptureSettings
 from utils.errors import MediaTypeError
-from utils.media import Capture, SpeechAnalysis
+from utils.media import Capture, SpeechAnalysis, Waveform
 
 pytestmark = pytest.mark.slow
 
@@ -175,8 +175,11 @@ def test_two_people_are_told(aligner: Aligner, folder: Path) -> None:
 
 
 def test_voice_only_and_face_only(aligner: Aligner, folder: Path) -> None:
-    voice = aligner.analyse(media.write_sound(folder / "f.wav", media.speech(3, 2.5)))
+    heard: list[Waveform] = []
+    sound = media.write_sound(folder / "f.wav", media.speech(3, 2.5))
+    voice = aligner.analyse(sound, listen=heard.append)
     assert voice.speech_analysis.speech is not None
+    assert [id(one) for one in heard] == [id(voice.speech_analysis.speech)]
     assert not voice.has_picture
     assert codes(voice) == []
     face = aligner.analyse(media.write_photo(folder / "f.jpg", person=3))

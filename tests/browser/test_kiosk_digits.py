@@ -20,7 +20,7 @@ from tests.support.page_texts import read_texts
 from tests.support.talking import TalkingAligner
 from tests.support.waiting import until
 from utils.config import Settings
-from utils.demand import Demand
+from utils.demand import Demand, Listen
 from utils.media import Capture
 from web.factory import create_app
 
@@ -42,7 +42,12 @@ class AnnAligner(TalkingAligner):
     """Sees and hears Ann, whatever the browser records."""
 
     def analyse(
-        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+        self,
+        path: Path,
+        *,
+        filename: str | None = None,
+        demand: Demand | None = None,
+        listen: Listen | None = None,
     ) -> Capture:
         """Read a clip of Ann in its place."""
         path.write_bytes(clip(face="ann", voice="ann"))

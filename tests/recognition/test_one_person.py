@@ -18,7 +18,7 @@ from recognition.recognizer import Recognizer
 from recognition.requests import ClipFile, EnrolmentRequest
 from tests.support.asking import enroll, first_sight, identify
 from tests.support.gallery_parts import ClipAligner, make_recognizer, write_clip
-from utils.demand import Demand
+from utils.demand import Demand, Listen
 from utils.errors import (
     MixedPeopleError,
     PoorQualityError,
@@ -45,7 +45,12 @@ class DuetAligner(ClipAligner):
     show = "one"
 
     def analyse(
-        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+        self,
+        path: Path,
+        *,
+        filename: str | None = None,
+        demand: Demand | None = None,
+        listen: Listen | None = None,
     ) -> Capture:
         """Read a clip, and add what `show` says."""
         capture = super().analyse(path, filename=filename)

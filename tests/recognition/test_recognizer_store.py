@@ -22,7 +22,7 @@ from tests.support.gallery_parts import (
 )
 from tests.support.waiting import LIMIT_S, until
 from utils.arrays import Float32Array, ImageArray
-from utils.demand import Demand
+from utils.demand import Demand, Listen
 from utils.errors import (
     BusyError,
     DuplicatePersonError,
@@ -80,7 +80,12 @@ class SlowAligner(ClipAligner):
         self._lock = threading.Lock()
 
     def analyse(
-        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+        self,
+        path: Path,
+        *,
+        filename: str | None = None,
+        demand: Demand | None = None,
+        listen: Listen | None = None,
     ) -> Capture:
         with self._lock:
             self.now += 1

@@ -41,7 +41,7 @@ from utils.arrays import (
     unit,
 )
 from utils.config import Settings
-from utils.demand import Demand
+from utils.demand import Demand, Listen
 from utils.errors import MediaTypeError
 from utils.media import (
     AlignedFace,
@@ -155,7 +155,12 @@ class ClipAligner:
     """
 
     def analyse(
-        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+        self,
+        path: Path,
+        *,
+        filename: str | None = None,
+        demand: Demand | None = None,
+        listen: Listen | None = None,
     ) -> Capture:
         """Read a clip."""
         data = path.read_bytes()

@@ -10,7 +10,7 @@ import numpy as np
 from align.mouth import MOUTH
 from tests.support.gallery_parts import ClipAligner
 from utils.arrays import FACE_SIZE_PX, ImageArray
-from utils.demand import Demand
+from utils.demand import Demand, Listen
 from utils.media import AlignedFace, Capture
 
 FRAMES = 8
@@ -22,7 +22,12 @@ class TalkingAligner(ClipAligner):
     mouth = "moves"
 
     def analyse(
-        self, path: Path, *, filename: str | None = None, demand: Demand | None = None
+        self,
+        path: Path,
+        *,
+        filename: str | None = None,
+        demand: Demand | None = None,
+        listen: Listen | None = None,
     ) -> Capture:
         """Read a clip, and show its face as often as a camera would."""
         capture = super().analyse(path, filename=filename)

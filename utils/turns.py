@@ -1,0 +1,42 @@
+"""Places that are given in turn.
+
+A `threading.Semaphore` lets whoever comes at the right moment go before those who wait.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+
+class Turns:
+    """A number of places. Who waits longest gets the next one."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: deque[threading.Event] = deque()
+        self._lock = threading.Lock()
+
+    def acquire(self, timeout: float) -> bool:
+        """Take a place, after `timeout` seconds at most. Returns whether it was there."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            turn = threading.Event()
+            self._waiting.append(turn)
+        if turn.wait(timeout):
+            return True
+        with self._lock:
+            if turn.is_set():  # just now
+                return True
+            self._waiting.remove(turn)
+            return False
+
+    def release(self) -> None:
+        """Give the place to who waits longest."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._free += 1
