@@ -6,7 +6,7 @@ One hint a code. It is shown where the error brings no hint of its own.
 from __future__ import annotations
 
 _MEDIA = {
-    "media_empty": "The recording failed: record again.",
+    "media_empty": "Copy it again, or record again.",
     "media_too_large": "Use a shorter clip: a few seconds are enough.",
     "media_type": (
         "Use mp4, mov, webm, mpg, avi or mkv; wav, flac, mp3, ogg, m4a, amr or aiff for voice"

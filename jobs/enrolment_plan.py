@@ -367,7 +367,7 @@ def _find_file_fault(
             f" Received: {name[:80]!r}"
         )
     if file is None:
-        return MediaNotFoundError(f"The file is not among those that came. Received: {name[:80]!r}")
+        return MediaNotFoundError(f"There must be a file at this path. Received: {name[:80]!r}")
     if name in shared:
         return FileSharedError(f"The file is named for two people. Received: {name[:80]!r}")
     return _find_content_fault(file, rules)

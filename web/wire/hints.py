@@ -33,7 +33,7 @@ HINTS = {
     "file_shared": "Name each file for one person.",
     # The clip
     "media_missing": "Send the clip as multipart/form-data in the field `media`.",
-    "media_empty": "The upload or the recording failed: record again.",
+    "media_empty": "The upload or the recording failed: send it again, or record again.",
     "media_too_large": (
         "Send a shorter clip (a few seconds are enough), or raise DUET_MAX_UPLOAD_MB."
     ),
