@@ -67,19 +67,19 @@ def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def describe(error: DuetError) -> str:
-    """Describe an error in one line: code, message, hint.
-
-    In another language than English the sentence of the pages comes first.
-    """
+    """Describe an error in one line, as `format_error` does."""
     hints = SERVER_HINTS if isinstance(error, ServerError) else HINTS
-    line = format_error(**error.to_dict(hints))
-    worded = word_refusal(error.code, language())
-    return f"{worded} ({line})" if worded else line
+    return format_error(**error.to_dict(hints))
 
 
 def format_error(code: str, message: str, hint: str) -> str:
-    """Format an error body in one line."""
-    return f"{code}: {message.rstrip('.')}. {hint}".rstrip()
+    """Format an error body in one line: code, message, hint.
+
+    In another language than English the sentence of the pages comes first.
+    """
+    line = f"{code}: {message.rstrip('.')}. {hint}".rstrip()
+    worded = word_refusal(code, language())
+    return f"{worded} ({line})" if worded else line
 
 
 @contextmanager

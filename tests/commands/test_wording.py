@@ -11,8 +11,10 @@ from click.testing import CliRunner
 import cli
 from align.hints import CODES
 from commands.clips import format_identification
+from commands.jobs import format_item_error
 from commands.verify import format_verification
 from commands.wording import WORDS, fill, format_hint, language
+from gallery.records.jobs import JobItem
 from recognition.observation import Observation
 from recognition.results import Decision, Identification, Match, Outcome, Verdict, Verification
 from speech.lines import count_columns
@@ -89,6 +91,19 @@ def test_a_refused_clip_is_worded(tmp_path: Path, lang: str) -> None:
     assert done.exit_code == 1
     assert "media_empty: The file has no content (0 bytes)" in done.output
     assert (read_texts(lang)["error.media_empty"] in done.output) is (lang != "en")
+
+
+@pytest.mark.parametrize("lang", WORDS)
+def test_a_failed_file_of_a_job_is_worded(lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = {"code": "media_empty", "message": "Empty.", "hint": ""}
+    item = JobItem(
+        position=0, name="1.mp4", person_id="ann", state="failed", result=None, error=error
+    )
+    command = click.Command("tell", callback=lambda: click.echo(format_item_error(item)))
+    monkeypatch.setitem(cli.cli.commands, "tell", command)
+    told = CliRunner().invoke(cli.cli, ["--lang", lang, "tell"]).output
+    assert "media_empty: Empty." in told
+    assert (read_texts(lang)["error.media_empty"] in told) is (lang != "en")
 
 
 @pytest.mark.parametrize("lang", WORDS)
