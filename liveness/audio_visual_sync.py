@@ -36,7 +36,7 @@ _SLACK = 1e-6
 def judge(capture: Capture, model: SyncModel) -> Judgement:
     """Judge whether the mouth of the main person moves as the sound does.
 
-    The score is a correlation in [-1, 1].
+    The score is that of `SyncModel.find_lag`.
     """
     film = capture.mouth_film
     segments = capture.speech_analysis.segments

@@ -22,6 +22,10 @@ WEIGHTS_FILE = "model.npz"
 LAGS_S = np.round(np.arange(-3, 4) * 0.04, 2)
 """Lags at which the sound is tried: cameras and codecs are seldom off by more."""
 
+LAG_COST = 0.3
+"""Correlation that a lag of a second costs. Small lags are likelier, and a dub fits best
+anywhere."""
+
 _ARRAYS = ("mouth", "sound", "weights")
 _RESTORE = "Restore best_model/ from the repository, or run cli.py train sync."
 
@@ -54,11 +58,15 @@ class SyncModel:
         """Find the lag at which sound fits the mouth best, over all stretches together.
 
         Returns:
-            The correlation in [-1, 1], and by how many seconds the sound comes late.
+            The correlation in [-1, 1], less what the lag costs, and by how many seconds the
+            sound comes late.
         """
         mouths = np.concatenate([one.mouths for one in stretches])
         lags = [float(lag_s) for lag_s in LAGS_S]
-        scores = [self.correlate(mouths, _hear(stretches, lag_s)) for lag_s in lags]
+        scores = [
+            self.correlate(mouths, _hear(stretches, lag_s)) - LAG_COST * abs(lag_s)
+            for lag_s in lags
+        ]
         best = int(np.argmax(scores))
         return scores[best], lags[best]
 

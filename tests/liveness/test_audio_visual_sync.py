@@ -14,6 +14,7 @@ from liveness.cards import CARD_FILE
 from liveness.folders import find_folder
 from liveness.judgement import Judgement, LivenessOutcome
 from liveness.sync_model import WEIGHTS_FILE, SyncModel, load_model
+from liveness.sync_signals import measure_stretch
 from tests.support.gallery_parts import ClipAligner, write_clip
 from train.liveness.sync import fit, publish
 from train.liveness.words import Talk
@@ -86,6 +87,14 @@ def test_sound_that_is_a_little_late_passes_and_says_so(capture: Capture, model:
     judgement = judge(replace(capture, mouth_film=film(1, late_s=0.08)), model)
     assert judgement.outcome is LivenessOutcome.PASSED
     assert judgement.lag_ms == pytest.approx(80, abs=41)
+
+
+def test_a_lag_costs_a_little(model: SyncModel) -> None:
+    stretch = measure_stretch(film(1, late_s=0.08))
+    score, lag_s = model.find_lag([stretch])
+    correlation = model.correlate(stretch.mouths, stretch.hear(lag_s))
+    assert lag_s == pytest.approx(0.08, abs=0.041)
+    assert score == pytest.approx(correlation - 0.3 * lag_s)
 
 
 def test_what_another_says_after_the_opening_is_found_in_the_whole_film_alone(

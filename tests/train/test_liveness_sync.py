@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from liveness.audio_visual_sync import judge
+from liveness.sync_model import SyncModel
 from tests.support.gallery_parts import ClipAligner, write_clip
+from train.liveness import sync
 from train.liveness.sync import fit
 from train.liveness.words import Talk
 from train.measure.liveness_sync import SyncScores, as_rows, score, summarise
@@ -82,6 +84,21 @@ def test_a_talk_whose_mouth_is_seldom_seen_is_not_checked(talk: Talk, tmp_path: 
         assert np.isnan(score(model, [one]))
         assert np.isnan(score(model, [one, one]))
     assert np.isfinite(score(model, [talk] * 5 + [unseen])), "mouths are counted in all stretches"
+
+
+def test_a_model_learns_from_places_rather_than_pixels(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies that are cut a little elsewhere make neighbours weigh alike."""
+    with_copies = measure_roughness(fit([talk]))
+    monkeypatch.setattr(sync, "COPIES", 0)
+    assert with_copies < 0.9 * measure_roughness(fit([talk]))
+
+
+def measure_roughness(model: SyncModel) -> float:
+    """How much the weights of levels differ from one pixel to the next."""
+    weights = model.mouth[:140].reshape(10, 14, -1)
+    return float(np.abs(np.diff(weights, axis=1)).mean() / np.abs(weights).mean())
 
 
 def test_a_dub_is_looked_at_where_it_speaks(talk: Talk) -> None:

@@ -125,7 +125,7 @@ JUDGEMENT = make_model(
         "mouth_still",
         x_nullable=True,
     ),
-    model_id=text_field("what measured it", "mouth-motion-1", x_nullable=True),
+    model_id=text_field("what measured it", "mouth-motion-2", x_nullable=True),
     lag_ms=int_field(
         "by how much the sound comes late, in milliseconds; null where that is not looked at, and"
         " for keys of the role kiosk",
