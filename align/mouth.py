@@ -84,10 +84,8 @@ def measure_changes_within(
         (n - 1,) float32 in [0, 2] for each region: one less the correlation of the two.
     """
     grey = [_soften(image) for image in images]
-    laid = [(_lay_over(before, after), after) for before, after in pairwise(grey)]
-    return tuple(
-        np.array([_differ(*pair, region) for pair in laid], np.float32) for region in regions
-    )
+    changes = [_differ(_lay_over(*pair), pair[1], regions) for pair in pairwise(grey)]
+    return tuple(np.array(changes, np.float32).reshape(-1, len(regions)).T)
 
 
 def measure_motion(images: Sequence[ImageArray]) -> float:
@@ -123,9 +121,16 @@ def _lay_over(before: Float32Array, after: Float32Array) -> Float32Array:
     part = np.ascontiguousarray(after[_FACE])
     # Faces that are too unlike, or have no contrast, have no map
     with suppress(cv2.error):
-        _, matrix = cv2.findTransformECC(
-            part, before, matrix.copy(), cv2.MOTION_AFFINE, _SEARCH, _EVERYWHERE, 1
+        _, found = cv2.findTransformECC(
+            part,
+            before,
+            matrix.copy(),
+            motionType=cv2.MOTION_AFFINE,
+            criteria=_SEARCH,
+            inputMask=_EVERYWHERE,
+            gaussFiltSize=1,
         )
+        matrix = np.asarray(found, np.float32)
     laid = before.copy()
     laid[_FACE] = cv2.warpAffine(
         before,
@@ -137,8 +142,12 @@ def _lay_over(before: Float32Array, after: Float32Array) -> Float32Array:
     return laid
 
 
-def _differ(before: Float32Array, after: Float32Array, region: Region) -> float:
-    one, other = before[region], after[region]
+def _differ(before: Float32Array, after: Float32Array, regions: Sequence[Region]) -> list[float]:
+    """One less the correlation of each region."""
+    return [1.0 - _correlate(before[region], after[region]) for region in regions]
+
+
+def _correlate(one: Float32Array, other: Float32Array) -> float:
     if min(one.std(), other.std()) <= _LEAST_CONTRAST:
-        return 0.0
-    return 1.0 - float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+        return 1.0
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])

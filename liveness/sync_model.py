@@ -22,7 +22,7 @@ WEIGHTS_FILE = "model.npz"
 LAGS_S = np.round(np.arange(-3, 4) * 0.04, 2)
 """Lags at which the sound is tried: cameras and codecs are seldom off by more."""
 
-LAG_COST = 0.3
+LAG_COST = 0.1
 """Correlation that a lag of a second costs. Small lags are likelier, and a dub fits best
 anywhere."""
 
