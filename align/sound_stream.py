@@ -26,6 +26,7 @@ BLOCK = RATE_HZ
 """Most samples of a block: a second."""
 MOST_CHANNELS = 8
 """Number of channels that are heard each by itself. Others are left out."""
+_WITH_SOUND = "Record with a microphone that is on, or name a file with sound."
 
 Combine = Callable[[Float32Array], Float32Array]
 """Samples (n, channels) of one format to (n,), or to (n, channels) of a fixed number."""
@@ -71,11 +72,11 @@ def open_sound(
     """
     kind = identify_kind(path, filename or path.name)
     if kind.is_photo:
-        raise NoBiometricError(f"A picture has no sound. Received: {kind.name!r}")
+        raise NoBiometricError(f"A picture has no sound. Received: {kind.name!r}", _WITH_SOUND)
     with open_container(path, kind) as container:
         tracks = choose_sounds(container)
         if not tracks:
-            raise NoBiometricError("The file has no sound track.")
+            raise NoBiometricError("The file has no sound track.", _WITH_SOUND)
         duration_s = (container.duration or 0) / 1e6
         _refuse_long(duration_s, max_s)
         stream = tracks[0].stream

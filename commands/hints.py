@@ -12,6 +12,7 @@ _MEDIA = {
         "Use mp4, mov, webm, mpg, avi or mkv; wav, flac, mp3, ogg, m4a, amr or aiff for voice"
         " only; jpg, png, webp, heic or avif for face only."
     ),
+    "no_biometric": "Use a clip that shows a face in good light, or in which a sentence is said.",
     "media_corrupt": "The file is damaged or cut off: record or copy it again.",
     "media_unreadable": "Record the clip again, or convert it to mp4 (H.264 and AAC).",
     "media_too_long": "Use a clip of a few seconds.",
@@ -36,6 +37,7 @@ HINTS = _MEDIA | {
         " (setting DUET_MEDIA_ROOT)."
     ),
     "media_too_long": "Use a clip of a few seconds, or raise DUET_MAX_CLIP_S.",
+    "model_unavailable": "Look the models over with: cli.py doctor",
     "person_not_found": "List the people with: cli.py people list",
     "person_exists": (
         "Choose another id, or enrol a clip for this one with: cli.py enroll CLIP --person ID"

@@ -41,6 +41,8 @@ HINTS = {
         "Send mp4, mov, webm, mpg, avi or mkv; wav, flac, mp3, ogg, m4a, amr or aiff for voice"
         " only; jpg, png, webp, heic or avif for face only."
     ),
+    "media_not_found": "The path starts from the media root (setting DUET_MEDIA_ROOT).",
+    "no_biometric": "Send a clip that shows a face in good light, or in which a sentence is said.",
     "media_corrupt": "The file is damaged or cut off: record or upload it again.",
     "media_unreadable": "Record the clip again, or convert it to mp4 (H.264 and AAC).",
     "media_too_long": "Send a clip of a few seconds, or raise DUET_MAX_CLIP_S.",
@@ -69,6 +71,7 @@ HINTS = {
         "Ask for another one with POST /v1/challenges, and send a clip with its digits in time.",
     ),
     # The gallery
+    "template_not_found": "GET /v1/people/{person_id}/templates lists those of a person.",
     "person_not_found": "List the people with GET /v1/people.",
     "person_exists": "Choose another person_id, or enrol a clip for the person who is there.",
     "name_taken": (
@@ -104,6 +107,11 @@ HINTS = {
     "speech_unavailable": (
         "On the server, install it with `.venv/bin/pip install -r requirements-speech.txt`, then"
         " start the service again."
+    ),
+    "broker_unavailable": "On the server, start the broker, or leave DUET_BROKER_URL empty.",
+    "model_unavailable": (
+        "On the server, put the model folder back (setting DUET_MODEL_DIR), then start the service"
+        " again."
     ),
     "store_unavailable": "Nothing was stored. Ask again in a few seconds.",
     "storage_full": "Nothing was stored. Free some disk space on the server.",
