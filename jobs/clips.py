@@ -169,18 +169,23 @@ def _owner(name: Path) -> str:
 def _files(start: Path) -> Iterator[Path]:
     """Yield files that are not hidden, nor in a hidden folder.
 
-    A folder in `start` may be a link. Links below are not followed, as they may lead
-    round in circles.
+    A folder in `start` may be a link, except to `start` or above it: the clips of all
+    would be of one person. Links below are not followed, as they may lead round in
+    circles.
     """
     _, folders, _ = next(os.walk(start), (start, [], []))
-    for top in (
-        start,
-        *(start / name for name in folders if not _hidden(name) and (start / name).is_symlink()),
-    ):
+    for top in (start, *(start / name for name in folders if _is_linked(start, name))):
         for folder, below, names in os.walk(top):
             below[:] = [name for name in below if not _hidden(name)]
             paths = (Path(folder, name) for name in names if not _hidden(name))
             yield from (path for path in paths if os.path.isfile(path))  # noqa: PTH113 - this one is False where it may not be looked at
+
+
+def _is_linked(start: Path, name: str) -> bool:
+    """Whether a folder in `start` is a link that is followed."""
+    link = start / name
+    leads_back = start.resolve().is_relative_to(link.resolve())
+    return link.is_symlink() and not _hidden(name) and not leads_back
 
 
 def _folder_below(root: Path, folder: str) -> Path:
