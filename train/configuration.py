@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from train.known_keys import CONFIGS, check_keys
 from utils.errors import ConfigError
 
 # Kinds of the files that each network is trained on.
 KINDS = {"face": "image", "voice": "audio"}
 TASK_NAMES = ("face", "fusion", "speech", "voice")
-CONFIGS = Path(__file__).parent / "configs"
 RUNS = Path("data/runs")
 MODELS = Path("best_model")
 # Of networks that are not shipped, and serve only where they are named.
@@ -100,8 +100,8 @@ def read_config(
         no_teacher: Leave the teacher out.
 
     Raises:
-        ConfigError: The file cannot be read, has no table `[data]`, or is of another
-            network.
+        ConfigError: The file cannot be read, has no table `[data]`, is of another
+            network, or says what no configuration can.
     """
     file = file or CONFIGS / f"{name}.toml"
     config = _parse(file)
@@ -110,6 +110,7 @@ def read_config(
             f"{file.name} must configure the {name} network. Received: task={config['task']!r}",
             "Train it with: cli.py train --config FILE",
         )
+    check_keys(config, name, file.name)
     _find_data(config["data"], file.parent)
     if data:
         config["data"]["train"] = str(data.resolve())
@@ -160,7 +161,7 @@ def as_config_error() -> Iterator[None]:
         yield
     except KeyError as error:
         raise ConfigError(f"The configuration lacks the key {error}.", COPY) from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(
             f"The configuration has an unknown key or an unfit value: {error}", COPY
         ) from error

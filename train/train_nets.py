@@ -33,6 +33,7 @@ from utils.errors import DuetError
 from utils.path_option import PathOption
 
 PATH = PathOption(path_type=Path)
+MOST_SEED = 2**32 - 1
 OPTIONS = (
     click.option("--config", type=PATH, help="Configuration [default: train/configs/NAME.toml]."),
     click.option("--run-dir", type=PATH, help="Folder of this run [default: data/runs/NAME]."),
@@ -53,13 +54,23 @@ OPTIONS = (
         help="As --init with --no-teacher [without a folder: the model that serves].",
     ),
     click.option("--no-teacher", is_flag=True, help="Train from labels alone."),
-    click.option("--budget-minutes", type=float, help="Length of the schedule, in minutes."),
+    click.option(
+        "--budget-minutes",
+        type=click.FloatRange(0, min_open=True),
+        help="Length of the schedule, in minutes.",
+    ),
     click.option(
         "--total-steps",
-        type=int,
+        type=click.IntRange(1),
         help="Length of the schedule, in steps (repeatable bit by bit).",
     ),
-    click.option("--seed", default=1, show_default=True, help="Seed of all chance."),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, MOST_SEED),
+        default=1,
+        show_default=True,
+        help="Seed of all chance.",
+    ),
     click.option(
         "--out",
         type=PATH,
@@ -74,14 +85,24 @@ OPTIONS = (
         default="",
         help="Publish this model of the run's folder: best, epoch_0003 [default: the average].",
     ),
-    click.option("--threads", default=0, help="Threads of TensorFlow [default: all cores]."),
+    click.option(
+        "--threads",
+        type=click.IntRange(0),
+        default=0,
+        help="Threads of TensorFlow [default: all cores].",
+    ),
 )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.option("--dataset", type=PATH, help="Folder with a folder of clips per person.")
-@click.option("--total-steps", type=int, help="Length of each training, in steps.")
-@click.option("--threads", default=0, help="Threads of TensorFlow [default: all cores].")
+@click.option("--total-steps", type=click.IntRange(1), help="Length of each training, in steps.")
+@click.option(
+    "--threads",
+    type=click.IntRange(0),
+    default=0,
+    help="Threads of TensorFlow [default: all cores].",
+)
 @click.pass_context
 def main(context: click.Context, /, dataset: Path | None, **lengths: int | None) -> None:
     """Train a network and publish it.
@@ -103,7 +124,7 @@ def main(context: click.Context, /, dataset: Path | None, **lengths: int | None)
         data = prepare_all(folder, settings)
         status = train_on(data, given, lambda o: train_network(o, settings.min_speech_s))
     except DuetError as error:
-        raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
+        raise click.ClickException(f"{error.message.rstrip('.')}. {error.hint}".strip()) from error
     context.exit(status)
 
 
@@ -149,7 +170,7 @@ def train_and_exit(options: RunOptions) -> None:
     try:
         status = train_network(options, Settings.from_env().capture.min_speech_s)
     except DuetError as error:
-        raise click.ClickException(f"{error.message} {error.hint}".strip()) from error
+        raise click.ClickException(f"{error.message.rstrip('.')}. {error.hint}".strip()) from error
     click.get_current_context().exit(status)
 
 

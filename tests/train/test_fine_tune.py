@@ -204,7 +204,7 @@ def test_a_weight_that_is_no_number_is_refused(
 ) -> None:
     from utils.errors import ConfigError
 
-    with pytest.raises(ConfigError, match="keep must be a number of at least 0"):
+    with pytest.raises(ConfigError, match=r"keep.* must be a number"):
         train(voices, "wrong", *config_of(voices, "wrong", keep), "--init", str(trained_voice))
 
 

@@ -1,0 +1,65 @@
+"""What a training configuration may say: slips of the pen are named, none is passed over."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from train.configuration import TASK_NAMES, read_config
+from train.known_keys import CONFIGS, OF_BACKBONES, PLAIN, check_keys, examples
+from utils.errors import ConfigError
+
+JUNK: tuple[object, ...] = (None, -1, True, "x", [], {}, float("nan"), float("inf"), -0.5, 10**400)
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda file: file.stem)
+def test_every_configuration_that_is_shipped_says_what_it_may(file: Path) -> None:
+    config = tomllib.loads(file.read_text("utf-8"))
+    read = read_config(config["task"], file)
+    assert set(read) == set(config)
+    for name in set(read) - {"task", "data"}:
+        assert read[name] == config[name]
+
+
+@pytest.mark.parametrize("task", TASK_NAMES)
+def test_a_value_is_of_the_kind_of_the_example(task: str) -> None:
+    tables = examples(task)
+    if task in OF_BACKBONES:
+        del (tables := dict(tables))["network"]
+    for name, table in tables.items():
+        for key, example in table.items():
+            for value in (junk for junk in JUNK if _differs(junk, example)):
+                with pytest.raises(ConfigError, match=f"{key} of .{name}. must be"):
+                    check_keys({"task": task, name: {key: value}}, task, "mine.toml")
+
+
+def _differs(junk: Any, example: Any) -> bool:
+    return type(junk) in (int, float) or type(junk) is not type(example)
+
+
+@pytest.mark.parametrize("task", TASK_NAMES)
+def test_what_nothing_reads_is_refused(task: str) -> None:
+    for name in PLAIN.get(task, ("data",)):
+        with pytest.raises(ConfigError, match=r"no such keys of .*bacth_size") as caught:
+            check_keys({"task": task, name: {"bacth_size": 4}}, task, "mine.toml")
+        assert "Known are " in caught.value.hint
+    with pytest.raises(ConfigError, match=r"no such tables\. Received: lop in"):
+        check_keys({"task": task, "lop": {}}, task, "mine.toml")
+    with pytest.raises(ConfigError, match="must be a table"):
+        check_keys({"task": task, "loop": 3}, task, "mine.toml")
+
+
+def test_a_whole_number_counts_as_a_number() -> None:
+    config: dict[str, Any] = {"task": "face", "loop": {"peak_rate": 1}, "data": {"held_out": 0}}
+    check_keys(config, "face", "mine.toml")
+    assert type(config["loop"]["peak_rate"]) is float
+
+
+def test_a_list_in_the_place_of_a_table_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('task = "voice"\n[data]\ntrain = "x"\ndev_trials = ["y"]\n')
+    with pytest.raises(ConfigError, match=r"dev_trials of .data. must be a table"):
+        read_config("voice", file)

@@ -1,0 +1,106 @@
+"""What a training configuration may say: its tables, their keys, and the kind of each value.
+
+The configurations of `train/configs/` say it: a value is of the kind that theirs is.
+Tables that become options (such as `[loop]`) know their keys by themselves, so here the
+others' are checked. A slip of the pen would be passed over there, and the default taken.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from utils.errors import ConfigError
+
+Tables = dict[str, dict[str, Any]]
+
+CONFIGS = Path(__file__).parent / "configs"
+# Numbers are smaller
+MOST = 2**63
+# Texts beside the tables
+NAMES = ("task",)
+# Tables that no options are made of
+PLAIN = {"face": ("data", "network"), "fusion": ("data", "model")}
+# What a backbone takes it checks by itself, as a number or a list
+OF_BACKBONES = ("voice", "speech")
+# An example of each key that no configuration there has
+MORE: Mapping[str, Tables] = {
+    "speech": {"data": {"dev": "dev.csv"}, "loop": {"epochs": 30.0}},
+}
+
+
+def check_keys(config: Mapping[str, Any], task: str, file: str) -> None:
+    """Check the tables, keys and values of a configuration.
+
+    Whole numbers become floats where those of the examples are floats. Raises
+    ConfigError.
+    """
+    tables = examples(task)
+    _refuse_unknown("tables", set(config) - {*tables, *NAMES}, [*NAMES, *tables], file)
+    for name, table in config.items():
+        if name in NAMES or (name == "network" and task in OF_BACKBONES):
+            continue
+        if not isinstance(table, dict):
+            raise ConfigError(f"[{name}] must be a table in {file}. Received: {name} = {table!r}")
+        if name in PLAIN.get(task, ("data",)):
+            _refuse_unknown(f"keys of [{name}]", set(table) - set(tables[name]), tables[name], file)
+        for key, value in table.items():
+            if key in tables[name]:
+                table[key] = _read(value, tables[name][key], f"{key} of [{name}]", file)
+
+
+@cache
+def examples(task: str) -> Tables:
+    """Collect an example of every key of the tables of a task. Floats come before integers."""
+    tables: Tables = {}
+    configs = [tomllib.loads(file.read_text("utf-8")) for file in sorted(CONFIGS.glob("*.toml"))]
+    for config in (*configs, {"task": task, **MORE.get(task, {})}):
+        for name, content in config.items():
+            # The loop is one for all
+            if name not in NAMES and (name == "loop" or config["task"] == task):
+                table = tables.setdefault(name, {})
+                for key, value in content.items():
+                    table[key] = value if isinstance(value, float) else table.get(key, value)
+    return tables
+
+
+def _refuse_unknown(what: str, strange: set[str], names: Iterable[str], file: str) -> None:
+    if strange:
+        raise ConfigError(
+            f"There are no such {what}. Received: {', '.join(sorted(strange))[:100]} in {file}",
+            f"Known are {', '.join(names)}.",
+        )
+
+
+def _read(value: Any, example: Any, what: str, file: str) -> Any:
+    """Check that a value is of the kind of the example. Raises ConfigError."""
+    if isinstance(example, float) and _is_number(value):
+        return float(value)
+    if _kind(value) != _kind(example):
+        raise ConfigError(
+            f"{what} must be {_kind(example)} in {file}. Received: {str(value)[:60]!r}",
+            "The configurations in train/configs/ are examples.",
+        )
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= value < MOST
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int) and 0 <= value < MOST:
+        return "a whole number from 0"
+    if isinstance(value, float) and _is_number(value):
+        return "a number from 0"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, str):
+        return "a text"
+    return "a table" if isinstance(value, dict) else "another"
