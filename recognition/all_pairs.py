@@ -228,9 +228,12 @@ class AllPairs:
             old = self._compared = Compared.none_of(snapshot)
         elif not old.is_of(snapshot):
             changed = feed.changed_since(connection, old.revision.change)
-            self._late = np.union1d(self._late, np.array(changed, np.int64))
             self.found.forget(set(changed))
             old = self._compared = old.follow(snapshot, changed)
+            if self._asked is None:
+                self._late = np.union1d(self._late, np.array(changed, np.int64))
+            else:  # whoever changed may be like any of them, and is to be read before they come
+                old.done[self._asks_about(old.keys)] = False
             self._raise_bar()
         return old
 

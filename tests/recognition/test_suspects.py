@@ -144,12 +144,35 @@ def test_whoever_is_asked_about_is_compared_with_everybody(
     assert listed(people, Kind.DUPLICATE) == {"ann", "ann2"}
     assert listed(people, Kind.MIXED) == set(), "nobody of them was asked about"
     assert search.check().people == 7
-    other = SuspectSearch(
-        people.store, search._index, search._pairs._encoder_ids, search._pairs._calibrations
-    )
-    other.ask_about(people.store.keys_fitting("eve"))
+    other = asked_about(people, "eve")
     assert set(other.check().split) == {(4, 5)}, "eve and fay"
     assert other.check().mixed == frozenset()
+
+
+def asked_about(people: Recognizer, name: str) -> SuspectSearch:
+    known = people.suspects
+    search = SuspectSearch(
+        people.store, known._index, known._pairs._encoder_ids, known._pairs._calibrations
+    )
+    search.ask_about(people.store.keys_fitting(name))
+    return search
+
+
+def test_whoever_is_asked_about_changes_while_the_others_are_read(
+    people: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(all_pairs, "AT_ONCE", 2)
+    search = asked_about(people, "eve")
+    search._pairs.step(people.suspects._index.in_memory().snapshot())
+    store(people, "eve", 5, 5, sample=2)
+    assert set(search.check().split) == {(4, 5)}, "eve and fay, who is read later"
+
+
+def test_others_change_after_somebody_was_asked_about(people: Recognizer) -> None:
+    search = asked_about(people, "ann2")
+    assert set(search.check().alike) == {(1, 2)}
+    store(people, "ann", 1, 1, sample=2)
+    assert set(search.check().alike) == {(1, 2)}
 
 
 def templates_of(store: Store) -> list[dict[Modality, Templates]]:
