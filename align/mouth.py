@@ -121,7 +121,7 @@ def _lay_over(before: Float32Array, after: Float32Array) -> Float32Array:
     part = np.ascontiguousarray(after[_FACE])
     # Faces that are too unlike, or have no contrast, have no map
     with suppress(cv2.error):
-        _, found = cv2.findTransformECC(
+        _, affine = cv2.findTransformECC(
             part,
             before,
             matrix.copy(),
@@ -130,7 +130,7 @@ def _lay_over(before: Float32Array, after: Float32Array) -> Float32Array:
             inputMask=_EVERYWHERE,
             gaussFiltSize=1,
         )
-        matrix = np.asarray(found, np.float32)
+        matrix = np.asarray(affine, np.float32)
     laid = before.copy()
     laid[_FACE] = cv2.warpAffine(
         before,
