@@ -1,13 +1,16 @@
-"""A norm that looks at each embedding once.
+"""A norm that looks at each person of a gallery once.
 
-People of a gallery are the same from one request to the next, and measures ask about the
-same embeddings thousands of times. What stays is not the embeddings, but their digests.
+People are the same from one request to the next, and measures ask about the same ones
+thousands of times. What stays of a person is one number, under a digest whose key ends
+with the process. Nothing stays of a probe, who may be nobody of the gallery.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
@@ -16,58 +19,60 @@ import numpy.typing as npt
 
 from scoring.calibration import Calibration
 from scoring.norms import CohortNorm
-from utils.arrays import Float32Array, Float64Array
+from utils.arrays import Float64Array
 from utils.modality import PerModality
 
-MOST = 50_000
-"""Embeddings whose features stay. The one that was asked about longest ago goes first."""
+MOST = 10_000
+"""People of whom a number stays, by 0.2 kB each. Who was asked about longest ago goes first."""
 
 _DIGEST_BYTES = 16
+_KEY = os.urandom(16)
 
 
-class _Features:
-    """Features by the digest of an embedding. Shared by all threads."""
+class _Raises:
+    """How far people raise the level, by the digest of an embedding. Shared by all threads."""
 
     def __init__(self) -> None:
-        self._by_digest: OrderedDict[bytes, Float64Array] = OrderedDict()
+        self._by_digest: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, digest: bytes) -> Float64Array | None:
-        """Find the features (3,). None where there are none."""
+    def find(self, digests: Sequence[bytes]) -> dict[bytes, float]:
+        """Find those that are known."""
         with self._lock:
-            if digest in self._by_digest:
+            known = [digest for digest in digests if digest in self._by_digest]
+            for digest in known:
                 self._by_digest.move_to_end(digest)
-            return self._by_digest.get(digest)
+            return {digest: self._by_digest[digest] for digest in known}
 
-    def keep(self, digest: bytes, features: Float64Array) -> None:
-        """Keep the features (3,) of an embedding."""
+    def keep(self, raises: dict[bytes, float]) -> None:
+        """Keep some, in place of those that were asked about longest ago."""
         with self._lock:
-            self._by_digest[digest] = features
-            if len(self._by_digest) > MOST:
+            self._by_digest.update(raises)
+            while len(self._by_digest) > MOST:
                 self._by_digest.popitem(last=False)
 
 
 @dataclass(frozen=True, eq=False)
 class RememberingNorm(CohortNorm):
-    """A `CohortNorm` that keeps the features of embeddings."""
+    """A `CohortNorm` that keeps what it says of people."""
 
-    memory: _Features = field(default_factory=_Features)
+    memory: _Raises = field(default_factory=_Raises)
 
-    def features(self, vectors: npt.ArrayLike) -> Float64Array:
-        """Return `cohort_features` (n, 3) of `vectors` (n, size).
+    def person(self, vectors: npt.ArrayLike) -> Float64Array:
+        """Return what `CohortNorm.person` does, (n,) of `vectors` (n, size).
 
-        Each is looked at alone: then its features do not hang on who was asked about with it.
+        Those that are not known are worked out in one product.
         """
         rows = np.ascontiguousarray(vectors, np.float32)
-        return np.array([self._features_of(row) for row in rows]).reshape(len(rows), 3)
-
-    def _features_of(self, row: Float32Array) -> Float64Array:
-        digest = blake2b(row.data, digest_size=_DIGEST_BYTES).digest()
-        features = self.memory.find(digest)
-        if features is None:
-            features = super().features(row[None])[0]
-            self.memory.keep(digest, features)
-        return features
+        digests = [blake2b(row.data, digest_size=_DIGEST_BYTES, key=_KEY).digest() for row in rows]
+        raises = self.memory.find(digests)
+        missing = [place for place, digest in enumerate(digests) if digest not in raises]
+        if missing:
+            worked_out = super().person(rows[missing]).tolist()
+            new = dict(zip([digests[place] for place in missing], worked_out, strict=True))
+            self.memory.keep(new)
+            raises |= new
+        return np.array([raises[digest] for digest in digests], np.float64)
 
 
 def with_memory(calibrations: PerModality[Calibration]) -> PerModality[Calibration]:

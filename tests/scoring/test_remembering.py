@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,33 +13,59 @@ from scoring.calibration import Calibration
 from scoring.remembering import RememberingNorm, with_memory
 from tests.support.gallery_parts import CALIBRATION
 from tests.support.norms import NORM
+from utils.arrays import Float32Array, Float64Array
 from utils.modality import PerModality
 
 
-def test_what_is_remembered_is_the_same_and_looked_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many embeddings were looked at, each time."""
+    counts: list[int] = []
+    real = norms.cohort_features
+
+    def count(vectors: Sequence[object], cohort: Float32Array) -> Float64Array:
+        counts.append(len(vectors))
+        return real(vectors, cohort)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(norms, "cohort_features", count)
+    return counts
+
+
+def test_each_person_is_looked_at_once_and_new_ones_together(asked: list[int]) -> None:
     normed = replace(CALIBRATION, norm=NORM)
     kept = with_memory(PerModality[Calibration](normed, normed, CALIBRATION))
-    rng = np.random.default_rng(1)
-    rows = rng.normal(size=(3, NORM.cohort.shape[1])).astype(np.float32)
-    first = kept.face.norm.probe(rows, 2.0)
-    np.testing.assert_allclose(first, NORM.probe(rows, 2.0), rtol=1e-6)
-    assert kept.face.norm.features(np.zeros((0, 4))).shape == (0, 3)
-    monkeypatch.setattr(norms, "cohort_features", None)
-    np.testing.assert_array_equal(
-        kept.face.norm.probe(rows[[2, 0]], 2.0), np.array(first)[:, [2, 0]]
-    )
     assert kept.voice == CALIBRATION
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(5, NORM.cohort.shape[1])).astype(np.float32)
+    expected = NORM.person(rows)
+    asked.clear()
+    for wanted in ([0], [2, 1, 0, 3], [3, 2]):
+        np.testing.assert_allclose(
+            kept.face.norm.person(rows[wanted]), expected[wanted], rtol=0, atol=1e-7
+        )
+    assert asked == [1, 3]
+    assert kept.face.norm.person(rows[:0]).shape == (0,)
 
 
-def test_what_was_asked_about_longest_ago_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_leaves_nothing_behind(asked: list[int]) -> None:
+    norm = RememberingNorm(NORM.cohort, NORM.numbers)
+    probe = np.eye(1, NORM.cohort.shape[1], dtype=np.float32)
+    np.testing.assert_array_equal(norm.probe(probe, 2.0), NORM.probe(probe, 2.0))
+    asked.clear()
+    norm.person(probe)
+    assert asked == [1]
+
+
+def test_who_was_asked_about_longest_ago_goes_first(
+    asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(remembering, "MOST", 2)
     norm = RememberingNorm(NORM.cohort, NORM.numbers)
     first, second, third = np.eye(3, NORM.cohort.shape[1], dtype=np.float32)[:, None]
     for row in (first, second, first, third):
-        norm.features(row)
-    monkeypatch.setattr(norms, "cohort_features", None)
-    norm.features(np.concatenate([first, third]))
-    with pytest.raises(TypeError):
-        norm.features(second)
+        norm.person(row)
+    asked.clear()
+    assert len(norm.person(np.concatenate([first, third, second]))) == 3
+    assert asked == [1]
+    norm.person(third)
+    assert asked == [1]
