@@ -39,10 +39,10 @@ class _Raises:
     def find(self, digests: Sequence[bytes]) -> dict[bytes, float]:
         """Find those that are known."""
         with self._lock:
-            known = [digest for digest in digests if digest in self._by_digest]
-            for digest in known:
+            raises = {d: self._by_digest[d] for d in digests if d in self._by_digest}
+            for digest in raises:
                 self._by_digest.move_to_end(digest)
-            return {digest: self._by_digest[digest] for digest in known}
+            return raises
 
     def keep(self, raises: dict[bytes, float]) -> None:
         """Keep some, in place of those that were asked about longest ago."""
