@@ -7,14 +7,18 @@ TensorFlow.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
 from train.known_keys import CONFIGS, check_keys
+from train.loop.options import LoopOptions
 from utils.errors import ConfigError
+from utils.whole_file import whole_file
 
 # Kinds of the files that each network is trained on.
 KINDS = {"face": "image", "voice": "audio"}
@@ -25,6 +29,8 @@ MODELS = Path("best_model")
 OWN_MODELS = Path("data/models")
 # Keys of [data] that name a data set.
 SOURCES = ("train", "dev", "noise", "vocabulary")
+# In the folder of a run: the configuration that it runs with, options filled in.
+CONFIG_FILE = "config.toml"
 COPY = "Copy one from train/configs/ and change that."
 
 
@@ -123,6 +129,16 @@ def read_config(
         config.pop("teacher", None)
         config.pop("pairs", None)
     return config
+
+
+def save_config(run_dir: Path, config: Mapping[str, Any], loop: LoopOptions) -> None:
+    """Write the configuration of a run into its folder, as TOML.
+
+    The table `[loop]` holds every option of the loop. A later command with the same run
+    replaces the file.
+    """
+    with whole_file(run_dir / CONFIG_FILE) as draft:
+        draft.write_text(tomli_w.dumps({**config, "loop": asdict(loop)}), encoding="utf-8")
 
 
 def read_task(file: Path) -> str:

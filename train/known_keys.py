@@ -1,18 +1,21 @@
 """What a training configuration may say: its tables, their keys, and the kind of each value.
 
-The configurations of `train/configs/` say it: a value is of the kind that theirs is.
-Tables that become options (such as `[loop]`) know their keys by themselves, so here the
-others' are checked. A slip of the pen would be passed over there, and the default taken.
+The configurations of `train/configs/` say it: a value is of the kind that theirs is, and
+of the loop's options of the kind of their defaults. Tables that become options (such as
+`[loop]`) know their keys by themselves, so here the others' are checked. A slip of the
+pen would be passed over there, and the default taken.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from train.loop.options import LoopOptions
 from utils.errors import ConfigError
 
 Tables = dict[str, dict[str, Any]]
@@ -27,9 +30,10 @@ PLAIN = {"face": ("data", "network"), "fusion": ("data", "model")}
 # What a backbone takes it checks by itself, as a number or a list
 OF_BACKBONES = ("voice", "speech")
 # An example of each key that no configuration there has
-MORE: Mapping[str, Tables] = {
-    "speech": {"data": {"dev": "dev.csv"}, "loop": {"epochs": 30.0}},
-}
+MORE: Mapping[str, Tables] = {"speech": {"data": {"dev": "dev.csv"}}}
+LOOP = asdict(LoopOptions(total_steps=1, step_at=[0.5]))
+# A fine-tuning may replace each of the loop's options
+OF_LOOP = ("loop", "fine_tune")
 
 
 def check_keys(config: Mapping[str, Any], task: str, file: str) -> None:
@@ -59,12 +63,11 @@ def examples(task: str) -> Tables:
     configs = [tomllib.loads(file.read_text("utf-8")) for file in sorted(CONFIGS.glob("*.toml"))]
     for config in (*configs, {"task": task, **MORE.get(task, {})}):
         for name, content in config.items():
-            # The loop is one for all
-            if name not in NAMES and (name == "loop" or config["task"] == task):
+            if name not in NAMES and config["task"] == task:
                 table = tables.setdefault(name, {})
                 for key, value in content.items():
                     table[key] = value if isinstance(value, float) else table.get(key, value)
-    return tables
+    return tables | {name: tables[name] | LOOP for name in OF_LOOP if name in tables}
 
 
 def _refuse_unknown(what: str, strange: set[str], names: Iterable[str], file: str) -> None:

@@ -17,14 +17,14 @@ import cv2
 import tensorflow as tf
 
 from network.serving.card import SPEECH
-from train.configuration import KINDS, MODELS, RunOptions, as_config_error
+from train.configuration import KINDS, MODELS, RunOptions, as_config_error, save_config
 from train.data.corpora import read_corpus
 from train.data.datasets import Listing, read_listing, shared_data_dir
 from train.loop import fine_tune
 from train.loop.checkpoint import CHECKPOINT_FILE
 from train.loop.initial import begin, read_origin
 from train.loop.journal import format_metrics, stamp
-from train.loop.opening import describe_network, save_config
+from train.loop.opening import describe_network
 from train.loop.options import LoopOptions
 from train.loop.publish import Result, files_sha256, publish, validation_data, without_paths
 from train.loop.task import Task, TaskContext

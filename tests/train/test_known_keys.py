@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from train.configuration import TASK_NAMES, read_config
+from train.configuration import CONFIG_FILE, TASK_NAMES, read_config, save_config
 from train.known_keys import CONFIGS, OF_BACKBONES, PLAIN, check_keys, examples
+from train.loop.options import LoopOptions
 from utils.errors import ConfigError
 
 JUNK: tuple[object, ...] = (None, -1, True, "x", [], {}, float("nan"), float("inf"), -0.5, 10**400)
+LENGTHS = ("epochs", "total_steps", "budget_minutes")
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda file: file.stem)
@@ -56,6 +58,27 @@ def test_a_whole_number_counts_as_a_number() -> None:
     config: dict[str, Any] = {"task": "face", "loop": {"peak_rate": 1}, "data": {"held_out": 0}}
     check_keys(config, "face", "mine.toml")
     assert type(config["loop"]["peak_rate"]) is float
+
+
+@pytest.mark.parametrize("name", ["loop", "fine_tune"])
+def test_a_fraction_of_an_epoch_is_a_length(name: str) -> None:
+    config: dict[str, Any] = {"task": "face", name: {"epochs": 2.5}}
+    check_keys(config, "face", "mine.toml")
+    assert config[name]["epochs"] == 2.5
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda file: file.stem)
+def test_the_configuration_in_the_folder_of_a_run_is_one(
+    file: Path, length: str, tmp_path: Path
+) -> None:
+    task = tomllib.loads(file.read_text("utf-8"))["task"]
+    config = read_config(task, file)
+    loop = LoopOptions(**(config["loop"] | dict.fromkeys(LENGTHS, 0) | {length: 2}))
+    save_config(tmp_path, config, loop)
+    again = read_config(task, tmp_path / CONFIG_FILE)
+    assert LoopOptions(**(again["loop"] | {"step_at": loop.step_at})) == loop
+    assert {**again, "loop": config["loop"]} == config
 
 
 def test_a_list_in_the_place_of_a_table_is_refused(tmp_path: Path) -> None:
