@@ -21,6 +21,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import io
 import json
@@ -41,6 +42,8 @@ ADDRESS_FAULTS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
 )
+NOBODY_TYPES = (EOFError, OSError, RuntimeError)
+"""What `input` raises at its end, where it is no text, and where there is none."""
 LINES = {"fused": "Answer", "face": "By face alone", "voice": "By voice alone"}
 
 
@@ -145,7 +148,7 @@ def ask_for_clip() -> Path | None:
     while True:
         try:
             text = input("Clip (video, sound or picture; drop a file here, or Enter to end): ")
-        except (EOFError, KeyboardInterrupt, RuntimeError):  # RuntimeError: stdin is closed
+        except (KeyboardInterrupt, *NOBODY_TYPES):
             return None
         if not text.strip():
             return None
@@ -234,7 +237,7 @@ def draw_digits(args: argparse.Namespace) -> requests.Response | None:
 
 def wait_for_enter(question: str) -> None:
     """Wait until somebody presses Enter, or nobody can."""
-    with contextlib.suppress(EOFError):
+    with contextlib.suppress(*NOBODY_TYPES):
         input(question)
 
 
@@ -303,7 +306,14 @@ def show(response: requests.Response, args: argparse.Namespace) -> int:
         lines = explain(body) if args.identify else explain_first_sight(body)
     except (KeyError, TypeError, AttributeError, ValueError):
         raise NotOursError(f"{response.status_code} without an answer to the clip") from None
-    return write(json.dumps(body, indent=1, ensure_ascii=False) if args.json else "\n".join(lines))
+    return write(to_json(body) if args.json else "\n".join(lines))
+
+
+def to_json(body: dict[str, Any]) -> str:
+    """Write an answer as JSON that can be printed in whatever encoding the output has."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    is_utf8 = codecs.lookup(encoding).name == "utf-8"
+    return json.dumps(body, indent=1, ensure_ascii=not is_utf8)
 
 
 def describe_error(error: Any, status: int) -> str:

@@ -7,7 +7,6 @@ not reached.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import click
 
 from commands.hints import HINTS, SERVER_HINTS
 from commands.microphone import record
-from commands.shared import FILE, format_error, open_recognizer, refusals, report
+from commands.shared import FILE, format_error, open_recognizer, refusals, report, to_json
 from commands.voice_server import UnreachableError, VoiceServer, read_error
 from utils.config import url_of_service
 from utils.errors import DuetError
@@ -106,7 +105,7 @@ class Client:
     def show(self, name: str, answer: dict[str, Any]) -> None:
         """Print an answer."""
         if self.as_json:
-            click.echo(json.dumps({"file": name, **answer}, ensure_ascii=False))
+            click.echo(to_json({"file": name, **answer}))
         elif "error" not in answer:
             who = "unknown"
             if answer["identified"]:

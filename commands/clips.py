@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from tqdm import tqdm
 
-from commands.shared import FILE, describe, open_recognizer, refusals, report
+from commands.shared import FILE, describe, open_recognizer, refusals, report, to_json
 from commands.wording import LANGUAGE, WORDS, format_hint, language, modality_words
 from utils.errors import DuetError, OutputError
 from utils.modality import Modality
@@ -66,7 +65,7 @@ def format_identification(
     from recognition import as_json
 
     if json_line:
-        return json.dumps({"clip": clip.name, **as_json.identification(answer)}, ensure_ascii=False)
+        return to_json({"clip": clip.name, **as_json.identification(answer)})
     lines = [f"{clip.name} ({WORDS[lang].gallery.format(n=answer.people)})"]
     for modality, decision in answer.decisions.items():
         # Who is named by one of the two is not said to be named by both

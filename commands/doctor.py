@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commands.shared import to_json
 from commands.wording import LANGUAGE, language
 from utils.config import Settings
 from utils.errors import ConfigError
@@ -37,7 +38,7 @@ def doctor(*, as_json: bool, lang: str | None) -> None:  # noqa: ARG001 - langua
         if not as_json:
             click.echo(_describe(finding))
     if as_json:
-        click.echo(json.dumps([_as_dict(one) for one in findings], indent=2, ensure_ascii=False))
+        click.echo(to_json([_as_dict(one) for one in findings], indent=2))
     problems = sum(finding.level == "bad" for finding in findings)
     if not as_json:
         click.echo(_texts(language())["end.bad" if problems else "end.ok"].format(n=problems))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -15,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from commands.clips import MODALITIES
-from commands.shared import describe, refusals, report
+from commands.shared import describe, refusals, report, to_json
 from utils.config import Settings
 from utils.errors import DuetError
 from utils.path_option import PathOption
@@ -315,7 +314,7 @@ def _to_json(done: Evaluation) -> str:
         "enrolled": done.enrolled,
         "failed": done.failures,
     }
-    return json.dumps(body, ensure_ascii=False)
+    return to_json(body)
 
 
 def _to_dict(answer: LabelledAnswer) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import sys
@@ -11,8 +12,8 @@ from typing import Any
 
 import click
 
-from commands.shared import describe
-from utils.errors import NO_ROOM, DuetError, InvalidRequestError, StorageFullError
+from commands.shared import describe, prints_every_sign
+from utils.errors import NO_ROOM, DuetError, InvalidRequestError, OutputError, StorageFullError
 
 _OTHER_FILE = "Check that it is there and whose it is, or name another one."
 
@@ -23,8 +24,7 @@ class Program(click.Group):
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the words. The help of the program is printed here."""
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # What the terminal has no sign for is printed as its number, such as \\xe9
-            sys.stdout.reconfigure(errors="backslashreplace")
+            sys.stdout.reconfigure(errors=_choose_errors())
         with _one_message():
             return super().make_context(*args, **kwargs)
 
@@ -32,6 +32,25 @@ class Program(click.Group):
         """Run a command."""
         with _one_message():
             return super().invoke(ctx)
+
+
+class _NoSignError(UnicodeEncodeError):
+    """What is printed has a sign that the encoding of the output has not."""
+
+
+def _refuse_sign(error: UnicodeError) -> tuple[str, int]:
+    raise _NoSignError(*error.args)
+
+
+codecs.register_error("duet.refuse", _refuse_sign)
+
+
+def _choose_errors() -> str:
+    """Choose what becomes of signs that the output has not.
+
+    A terminal shows their numbers, such as \\xe9. In a file they would be other names.
+    """
+    return "backslashreplace" if sys.stdout.isatty() or prints_every_sign() else "duet.refuse"
 
 
 @contextmanager
@@ -49,8 +68,13 @@ def _one_message() -> Iterator[None]:
 def refuse(error: Exception) -> DuetError | None:
     """Say what is wrong with a file or a word. None for what is no fault of either."""
     if isinstance(error, UnicodeEncodeError):
-        # The word is not repeated: it may be a key
         sign = f"U+{ord(error.object[error.start]):04X}"
+        if isinstance(error, _NoSignError):
+            return OutputError(
+                f"The encoding of the output must have its signs. {error.encoding} has no {sign}.",
+                "Set PYTHONIOENCODING=utf-8, and repeat the command.",
+            )
+        # The word is not repeated: it may be a key
         return InvalidRequestError(
             "A word of the command must be text, and a key plain letters and digits."
             f" Received: {sign}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future
@@ -16,7 +15,7 @@ import click
 from tqdm import tqdm
 
 from commands.hints import HINTS
-from commands.shared import encoding_option, format_error, output_file, refusals
+from commands.shared import encoding_option, format_error, output_file, refusals, to_json
 from utils.config import Settings
 from utils.errors import ConfigError, MediaNotFoundError, fill_hint
 from utils.path_option import PathOption
@@ -210,7 +209,7 @@ def jobs_show(job_id: str, as_json: bool) -> None:
 def format_item_json(item: JobItem) -> str:
     """Format a file of a job as one JSON object."""
     error = fill_hint(item.error, HINTS) if item.error else None
-    return json.dumps(asdict(item) | {"error": error}, ensure_ascii=False)
+    return to_json(asdict(item) | {"error": error})
 
 
 def format_item(item: JobItem) -> str:

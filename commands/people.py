@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.shared import open_recognizer, open_store, output_file, refusals
+from commands.shared import open_recognizer, open_store, output_file, refusals, to_json
 from gallery.results import MAX_PAGE, SUSPECTS, Kind, Order, Person
 from utils.path_option import PathOption
 from utils.wording import count_noun
@@ -295,7 +294,7 @@ def people_templates(
 def people_export(person_id: str, file: Path | None) -> None:
     """Export everything that is stored on a person, as JSON: vectors and media too."""
     with open_store() as store:
-        text = json.dumps(store.export_person(person_id), ensure_ascii=False, indent=1)
+        text = to_json(store.export_person(person_id), indent=1)
     if file is None:
         click.echo(text)
         return

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
 
-from commands.shared import refusals
+from commands.shared import refusals, to_json
 from utils.config import Settings
 from utils.settings_in_use import SettingInUse, list_settings
 
@@ -25,7 +24,7 @@ def settings(*, changed: bool, as_json: bool) -> None:
     if changed:
         listed = [one for one in listed if one.source != "default"]
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in listed], indent=2, ensure_ascii=False))
+        click.echo(to_json([asdict(one) for one in listed], indent=2))
         return
     for one in listed:
         click.echo(f"{one.name}\t{_show(one)}\t{one.source}")

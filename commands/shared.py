@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
+import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,6 +146,17 @@ def open_store() -> Iterator[Store]:
         yield opened
     finally:
         opened.close()
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """Write a value as JSON that can be printed in whatever encoding the output has."""
+    return json.dumps(value, ensure_ascii=not prints_every_sign(), indent=indent)
+
+
+def prints_every_sign() -> bool:
+    """Whether what is printed is written in UTF-8."""
+    encoding = getattr(sys.stdout, "encoding", None)  # there may be no output at all
+    return codecs.lookup(encoding or "ascii").name == "utf-8"
 
 
 def report(failures: list[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from commands.jobs import list_failures, open_workplace, watch
-from commands.shared import FILE, describe, open_store, output_file, refusals, report
+from commands.shared import FILE, describe, open_store, output_file, refusals, report, to_json
 from utils.config import Settings
 from utils.errors import DuetError, OutputError
 from utils.path_option import PathOption
@@ -161,7 +160,7 @@ def format_result_as(result: dict[str, Any], form: str) -> str:
     if form in TEXT_FORMATS:
         return write_lines(captions_of(result), form)
     body = {"text": result["text"]} if form == "json" else result
-    return json.dumps(body, ensure_ascii=False) + "\n"
+    return to_json(body) + "\n"
 
 
 def _put(name: Path, text: str, folder: Path | None, values: dict[str, Any]) -> None:
@@ -276,7 +275,7 @@ def format_transcript(transcript: Transcript, form: str) -> str:
 
     if form in TEXT_FORMATS:
         return write_lines(transcript.lines, form)
-    return json.dumps(WRITE_JSON[form](transcript), ensure_ascii=False) + "\n"
+    return to_json(WRITE_JSON[form](transcript)) + "\n"
 
 
 def _save(target: Path, text: str) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from commands.shared import open_store, refusals
+from commands.shared import open_store, refusals, to_json
 
 FORMATS = ("text", "srt", "vtt", "json")
 
@@ -57,7 +55,7 @@ def transcripts_show(transcript_id: str, form: str) -> None:
     with open_store() as store:
         transcript = store.read_transcript(transcript_id)
     if form == "json":
-        click.echo(json.dumps(kept_with_turns_to_json(transcript), ensure_ascii=False))
+        click.echo(to_json(kept_with_turns_to_json(transcript)))
     else:
         click.echo(TEXT_FORMATS[form](transcript.turns), nl=False)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.clips import JSON
-from commands.shared import FILE, open_recognizer, refusals
+from commands.shared import FILE, open_recognizer, refusals, to_json
 from commands.wording import LANGUAGE, WORDS, fill, format_hint, language, modality_words
 from utils.config import Settings
 from utils.errors import ConfigError
@@ -92,7 +91,7 @@ def format_verification(clip: Path, answer: Verification, json_line: bool, lang:
     from recognition import as_json
 
     if json_line:
-        return json.dumps({"clip": clip.name, **as_json.verification(answer)}, ensure_ascii=False)
+        return to_json({"clip": clip.name, **as_json.verification(answer)})
     lines = [_format_row("", *WORDS[lang].columns)]
     for modality, verdict in answer.verdicts.items():
         numbers = (verdict.score, verdict.threshold, verdict.probability)

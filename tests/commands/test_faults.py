@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import cli
 from commands.faults import refuse
 from utils.errors import InvalidRequestError, StorageFullError
 
+NAME = "Zo\u00eb \U0001f600"
 WORDS = {
     "backup {loop}": "lead in a circle",
     "convert {text} --to {loop}": "lead in a circle",
@@ -47,13 +49,33 @@ def test_what_is_no_fault_of_a_file_is_passed_on() -> None:
     assert isinstance(refuse(OSError(errno.EIO, "Input/output error")), InvalidRequestError)
 
 
-def test_a_terminal_without_a_sign_is_shown_its_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def zoe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """Enrol somebody whose name has signs that cp949 has not, which is what is printed."""
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
     runner = CliRunner(charset="cp949")
-    made = runner.invoke(cli.cli, ["people", "create", "zoe", "--name", "Zo\u00eb"])
+    made = runner.invoke(cli.cli, ["people", "create", "zoe", "--name", NAME])
     assert made.exit_code == 0, made.output
-    listed = runner.invoke(cli.cli, ["people", "list"])
+    return runner
+
+
+def test_a_terminal_without_a_sign_is_shown_its_number(
+    zoe: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True)
+    listed = zoe.invoke(cli.cli, ["people", "list"])
     assert listed.exit_code == 0, listed.output
-    assert "Zo\\xeb" in listed.stdout
+    assert "Zo\\xeb \\U0001f600" in listed.stdout
+
+
+def test_a_file_without_a_sign_is_refused_and_not_altered(zoe: CliRunner) -> None:
+    listed = zoe.invoke(cli.cli, ["people", "list"])
+    assert listed.exit_code == 1
+    assert listed.stdout == ""
+    assert "cp949 has no U+00EB. Set PYTHONIOENCODING=utf-8" in listed.stderr
+
+
+def test_json_is_whole_in_any_encoding(zoe: CliRunner) -> None:
+    exported = zoe.invoke(cli.cli, ["people", "export", "zoe"])
+    assert exported.exit_code == 0, exported.output
+    assert json.loads(exported.stdout)["person"]["name"] == NAME

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -23,6 +25,7 @@ class BusyTwice(BaseHTTPRequestHandler):
     """Answers 503 `busy` to the first two clips. Its challenge is `CHALLENGE`."""
 
     requests: ClassVar[list[bytes]] = []
+    answered: ClassVar[dict[str, str]] = {"100001": "ann"}
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -33,7 +36,7 @@ class BusyTwice(BaseHTTPRequestHandler):
         if len(self.requests) <= 2:
             self.answer(503, BUSY)
         else:
-            self.answer(200, {"100001": "ann"})
+            self.answer(200, self.answered)
 
     def answer(self, status: int, body: object) -> None:
         """Send a body as JSON."""
@@ -166,3 +169,30 @@ def test_files_that_cannot_be_read_are_told_in_a_line(
     assert "No such file: xxx" in capsys.readouterr().err
     assert main(["/proc/self/mem", "--url", url]) == 2
     assert capsys.readouterr().err == "/proc/self/mem cannot be read: Input/output error.\n"
+
+
+def test_json_is_whole_in_any_encoding(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = tmp_path / "ann-1.mp4"
+    clip.write_bytes(b"a clip")
+    answer = {"100001": "Zo\u00eb \U0001f600"}
+    monkeypatch.setattr(BusyTwice, "answered", answer)
+    output = io.TextIOWrapper(io.BytesIO(), encoding="cp949")
+    monkeypatch.setattr(sys, "stdout", output)
+    assert main([str(clip), "--url", url, "--json"]) == 0
+    assert json.loads(output.buffer.getvalue().decode("cp949")) == answer
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("lost sys.stdin"), IsADirectoryError()])
+def test_where_nothing_can_be_typed_nothing_is_waited_for(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def answer(_prompt: str) -> str:
+        raise fault
+
+    monkeypatch.setattr("builtins.input", answer)
+    clip = tmp_path / "ann-1.mp4"
+    clip.write_bytes(b"a clip")
+    assert main([str(clip), "--challenge", "en", "--url", url]) == 0
+    assert main(["--url", url]) == 2
