@@ -37,7 +37,8 @@ from gallery.results import SUSPECTS, Kind, Order
 from gallery.search.groups import GroupSearch
 from gallery.store import Store, open_store
 from gallery.upkeep.checking import check_gallery
-from jobs.enrolment_plan import ListedFile, Plan, Rules, plan_enrolment
+from jobs.enrolment_people import Plan
+from jobs.enrolment_plan import ListedFile, Rules, plan_enrolment
 from jobs.people_table import read_table
 from recognition import as_json
 from recognition.matching import Search, Side

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from align.sniff import SNIFF_BYTES
+from commands.hints import HINTS
 from commands.jobs import list_failures, open_workplace, watch
 from commands.people import Days
 from commands.shared import describe, encoding_option, open_store, output_file, refusals, report
@@ -22,7 +23,8 @@ from utils.wording import count_noun
 
 if TYPE_CHECKING:
     from gallery.records.jobs import JobItem, NewItem, NewJob
-    from jobs.enrolment_plan import ListedFile, Plan, PlannedPerson
+    from jobs.enrolment_people import Plan, PlannedPerson
+    from jobs.enrolment_plan import ListedFile
     from jobs.people_table import PeopleTable
 
 TABLES = (".csv", ".tsv", ".txt")
@@ -234,9 +236,8 @@ def write_people(file: Path, items: Iterable[JobItem], planned: Iterable[Planned
     from jobs.enrolment_report import list_names, report_people, write_report
 
     with output_file(file) as draft:
-        draft.write_text(
-            write_report(report_people(items, list_names(planned))), "utf-8", newline=""
-        )
+        text = write_report(report_people(items, HINTS, list_names(planned)))
+        draft.write_text(text, "utf-8", newline="")
 
 
 def _list_clips(path: Path, person_id: str | None) -> list[NewItem]:

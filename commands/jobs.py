@@ -255,7 +255,7 @@ def jobs_report(job_id: str, file: Path | None, table: Path | None, encoding: st
     names = names_in_table(open_table(table, encoding)) if table else {}
     with open_jobs() as (all_jobs, _):
         all_jobs.get(job_id)
-        text = write_report(report_people(all_jobs.every_item(job_id), names))
+        text = write_report(report_people(all_jobs.every_item(job_id), HINTS, names))
     if file is None:
         click.echo(text.removeprefix("\ufeff"), nl=False)
         return

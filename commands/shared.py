@@ -17,8 +17,9 @@ from commands.hints import HINTS, SERVER_HINTS
 from commands.voice_server import ServerError
 from commands.wording import language, word_refusal
 from gallery.results import MAX_PAGE
+from jobs.people_table import AUTO, ENCODINGS
 from utils.config import Settings
-from utils.errors import DuetError, OutputError
+from utils.errors import DuetError, OutputError, say_body
 from utils.path_option import PathOption
 from utils.whole_file import whole_file
 
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
     from recognition.recognizer import Recognizer
 
 FILE = PathOption(exists=True, dir_okay=False, path_type=Path)
-ENCODINGS = ("auto", "utf-8", "utf-16", "cp949", "gb18030", "cp1252")
 encoding_option = click.option(
     "--encoding",
     type=click.Choice(ENCODINGS),
-    default="auto",
+    default=AUTO,
     show_default=True,
     help="How the table is written.",
 )
@@ -75,13 +75,13 @@ def describe(error: DuetError) -> str:
     return format_error(**error.to_dict(hints))
 
 
-def format_error(code: str, message: str, hint: str) -> str:
+def format_error(**body: str) -> str:
     """Format an error body in one line: code, message, hint.
 
     In another language than English the sentence of the pages comes first.
     """
-    line = f"{code}: {message.rstrip('.')}. {hint}".rstrip()
-    worded = word_refusal(code, language())
+    line = f"{body['code']}: {say_body(body)}"
+    worded = word_refusal(body["code"], language())
     return f"{worded} ({line})" if worded else line
 
 

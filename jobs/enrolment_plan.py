@@ -6,9 +6,8 @@ without one. Nothing is stored, and no clip is read.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
 from operator import attrgetter
@@ -18,7 +17,6 @@ from unicodedata import category
 
 from align.sniff import describe, sniff
 from gallery.names import (
-    MAX_ID,
     display_name,
     make_person_id,
     read_clip_person,
@@ -27,8 +25,8 @@ from gallery.names import (
     validate_person_id,
     validate_retention_days,
 )
-from gallery.records.jobs import NewItem
 from jobs.clips import MAX_NAME, is_document
+from jobs.enrolment_people import Plan, PlannedFile, PlannedPerson
 from jobs.people_table import PeopleTable, Row, clean_path
 from utils.errors import (
     DuetError,
@@ -83,77 +81,6 @@ class Rules:
     consent: str = ""
     retention_days: int | None = None
     by_name: bool = True
-
-
-@dataclass(frozen=True)
-class PlannedFile:
-    """A file of a person, why it is refused, and its path as the disk writes it."""
-
-    name: str
-    refused: DuetError | None = None
-    path: str = ""
-
-
-@dataclass(frozen=True)
-class PlannedPerson:
-    """A person of a plan.
-
-    Attributes:
-        person_id: empty where none can be made.
-        row: of the table; None without one.
-        exists: whether the gallery has the person.
-        facts: name, note, consent and retention_days, if the person is new.
-        refused: why nothing of the person is enrolled.
-    """
-
-    person_id: str
-    name: str
-    row: int | None = None
-    exists: bool = False
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    files: tuple[PlannedFile, ...] = ()
-    refused: DuetError | None = None
-
-    @property
-    def is_enrolled(self) -> bool:
-        """Whether a file of the person is enrolled."""
-        return self.refused is None and any(file.refused is None for file in self.files)
-
-    @property
-    def refusals(self) -> list[DuetError]:
-        """Why the person, or some of the files, are refused."""
-        if self.refused:
-            return [self.refused]
-        return [file.refused for file in self.files if file.refused]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What would be enrolled. `unused` are files that are of nobody and no clips."""
-
-    people: tuple[PlannedPerson, ...]
-    unused: tuple[str, ...]
-    encoding: str | None = None
-
-    @property
-    def files(self) -> int:
-        """Number of files that would be enrolled."""
-        return sum(item.refused is None for item in self.items())
-
-    def count_refusals(self) -> Counter[str]:
-        """Count what is refused, by code."""
-        counts = Counter[str]()
-        for person in self.people:
-            counts.update(error.code for error in person.refusals)
-        return counts
-
-    def items(self, *, awaited: bool = True) -> list[NewItem]:
-        """The files of a job that does it. `awaited`: they are sent afterwards."""
-        items: list[NewItem] = []
-        for person in self.people:
-            files = person.files or (PlannedFile("", person.refused),)
-            items += [_item(person, file, awaited=awaited) for file in files]
-        return items
 
 
 def plan_enrolment(
@@ -332,7 +259,9 @@ def _find_fault(person: PlannedPerson, there: str | None, existing: Existing) ->
     if there is not None and existing is Existing.REFUSE:
         return PersonExistsError(f"The person_id must be new. Received: {person.person_id!r}")
     if not person.files:
-        return MediaMissingError("No file is named for this person.")
+        return MediaMissingError(
+            "No file is named for this person.", "Name one in the row, or take the row out."
+        )
     return None
 
 
@@ -367,7 +296,10 @@ def _find_file_fault(
             f" Received: {name[:80]!r}"
         )
     if file is None:
-        return MediaNotFoundError(f"There must be a file at this path. Received: {name[:80]!r}")
+        return MediaNotFoundError(
+            f"There must be a file at this path. Received: {name[:80]!r}",
+            "Put it there, or change the path in the table.",
+        )
     if name in shared:
         return FileSharedError(f"The file is named for two people. Received: {name[:80]!r}")
     return _find_content_fault(file, rules)
@@ -385,16 +317,3 @@ def _find_content_fault(file: ListedFile, rules: Rules) -> DuetError | None:
     if file.head is None and is_document(PurePosixPath(file.name)):
         return MediaTypeError("The file is a document, and no clip.")
     return None
-
-
-def _item(person: PlannedPerson, file: PlannedFile, *, awaited: bool) -> NewItem:
-    refused = person.refused or file.refused
-    return NewItem(
-        name=file.name[-MAX_NAME:],
-        media="" if awaited or refused else file.path,
-        person_id=person.person_id[:MAX_ID] or None,
-        uploaded=awaited,
-        awaited=awaited and refused is None,
-        facts=person.facts,
-        refused=refused,
-    )

@@ -16,13 +16,18 @@ from dataclasses import dataclass, field
 from gallery.records.job_files import OPEN
 from gallery.records.jobs import JobItem
 from jobs.clips import name_in_path
-from jobs.enrolment_plan import PlannedPerson, people_of_rows
+from jobs.enrolment_people import PlannedPerson, files_of, key_of_item
+from jobs.enrolment_plan import people_of_rows
 from jobs.people_table import PeopleTable
+from utils.errors import fill_hint, say_body
 
 COLUMNS = ("person_id", "name", "outcome", "files", "enrolled", "refused", "open", "reasons")
 # A cell that begins so is a formula for a spreadsheet, also in its wide form. Where a
 # spreadsheet parts cells by semicolons, another one begins within ours.
 _FORMULA = re.compile(r"^(?=[\t\r])|(?:^|(?<=[;\t\r\n]))(?=\s*[=+\-@＝＋－＠])")
+Key = tuple[str | None, str]
+Names = dict[Key, str]
+"""Names of people by id, else by the name of an item."""
 _MARK = "\ufeff"  # Excel reads UTF-8 only with this mark
 
 
@@ -46,38 +51,43 @@ class PersonReport:
         (state, _), *_ = self.counts.most_common(1)
         return "refused" if state == "failed" else state
 
-    def note(self, item: JobItem) -> None:
+    def note(self, item: JobItem, hints: Mapping[str, str]) -> None:
         """Count a file, and keep why it was refused."""
         self.counts[item.state] += 1
         if item.result:
             self.name = item.result.get("person", {}).get("name", self.name)
         if item.error:
             file = f"{item.name}: " if item.name else ""
-            hint = item.error["hint"]
-            why = f"{item.error['message'].rstrip('.')}. {hint}" if hint else item.error["message"]
+            why = say_body(fill_hint(item.error, hints))
             self.reasons.append(f"{file}{why} [{item.error['code']}]")
 
 
-def list_names(people: Iterable[PlannedPerson]) -> dict[str, str]:
-    """List the names of planned people, by id, and by file for those without one."""
-    names: dict[str, str] = {}
+def list_names(people: Iterable[PlannedPerson]) -> Names:
+    """List the names of planned people, by id, and by file or row for those without one."""
+    names: Names = {}
     for person in people:
-        for key in [person.person_id] if person.person_id else [file.name for file in person.files]:
-            names.setdefault(key, person.name)
+        for file in files_of(person):
+            names.setdefault(_key_of(*key_of_item(person, file)), person.name)
     return names
 
 
-def names_in_table(table: PeopleTable) -> dict[str, str]:
+def _key_of(person_id: str | None, name: str) -> Key:
+    """What two files of one person have in common. Without an id, each is of another."""
+    return (person_id, "") if person_id else (None, name)
+
+
+def names_in_table(table: PeopleTable) -> Names:
     """List the names of the people of a table, as `list_names` does."""
     return list_names(people_of_rows(table.rows))
 
 
 def report_people(
-    items: Iterable[JobItem], names: Mapping[str, str] | None = None
+    items: Iterable[JobItem], hints: Mapping[str, str], names: Names | None = None
 ) -> list[PersonReport]:
     """Sum the files of a job up by person, in the order of the job.
 
-    `names` (`list_names`) are those of people whom the gallery does not have.
+    `hints` are those of the front by code, for refusals without one. `names`
+    (`list_names`) are those of people whom the gallery does not have.
     """
     people: dict[str, PersonReport] = {}
     for item in items:
@@ -85,15 +95,16 @@ def report_people(
         key = item.person_id or f"\n{item.position}"
         if key not in people:
             people[key] = PersonReport(item.person_id or "", _find_name(item, names or {}))
-        people[key].note(item)
+        people[key].note(item, hints)
     return list(people.values())
 
 
-def _find_name(item: JobItem, names: Mapping[str, str]) -> str:
+def _find_name(item: JobItem, names: Names) -> str:
     """Find the name of whoever a file is of ("" = it is not known)."""
-    if item.person_id is None:
-        return names.get(item.name, "")
-    return names.get(item.person_id) or name_in_path(item.name, item.person_id) or ""
+    name = names.get(_key_of(item.person_id, item.name), "")
+    if name or item.person_id is None:
+        return name
+    return name_in_path(item.name, item.person_id) or ""
 
 
 def write_report(people: Sequence[PersonReport]) -> str:

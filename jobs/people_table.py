@@ -99,7 +99,8 @@ def clean_path(text: str) -> str:
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if path.startswith("/") or ".." in parts or not parts or _DRIVE.match(path):
         raise PathForbiddenError(
-            f"A file must lie in the folder of the table. Received: {text[:80]!r}"
+            f"A file must lie in the folder of the table. Received: {text[:80]!r}",
+            "Name its path from that folder on, or choose a folder above both.",
         )
     return "/".join(parts)
 

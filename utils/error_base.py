@@ -42,6 +42,11 @@ class DuetError(Exception):
         return fill_hint(body, front_hints or {})
 
 
+def say_body(body: Mapping[str, str]) -> str:
+    """Say in one line what the body of an error says: its message, then its hint."""
+    return f"{body['message'].rstrip('.')}. {body['hint']}".rstrip()
+
+
 def fill_hint(body: Mapping[str, str], front_hints: Mapping[str, str]) -> dict[str, str]:
     """Give the body of an error the hint of the front, unless it has one of its own."""
     return {**body, "hint": body["hint"] or front_hints.get(body["code"], "")}

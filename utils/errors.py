@@ -68,6 +68,7 @@ from __future__ import annotations
 from utils.error_base import NO_ROOM as NO_ROOM
 from utils.error_base import DuetError as DuetError
 from utils.error_base import fill_hint as fill_hint
+from utils.error_base import say_body as say_body
 from utils.table_errors import FileNotAwaitedError as FileNotAwaitedError
 from utils.table_errors import FileSharedError as FileSharedError
 from utils.table_errors import RowConflictError as RowConflictError

@@ -6,16 +6,16 @@ import csv
 import io
 import time
 import unicodedata
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gallery.records.jobs import JobItem
+from jobs.enrolment_people import Plan, PlannedPerson
 from jobs.enrolment_plan import (
     Existing,
     ListedFile,
-    Plan,
-    PlannedPerson,
     Rules,
     plan_enrolment,
 )
@@ -261,7 +261,7 @@ def test_no_cell_of_a_report_is_a_formula() -> None:
         item("3.mp4", "cem", "awaited"),
         item("", None, "forgotten"),
     ]
-    text = write_report(report_people(items))
+    text = write_report(report_people(items, {}))
     rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
     assert [(row["person_id"], row["outcome"]) for row in rows] == [
         ("ann", "partly"),
@@ -277,8 +277,8 @@ def test_no_cell_of_a_report_is_a_formula() -> None:
     )
     assert rows[2]["name"] == "Dan;' =1+1;x-ray\t'＝2", "nor where semicolons part the cells"
     assert (rows[0]["reasons"], rows[1]["reasons"]) == (
-        "2.mp4: =HYPERLINK(1) [media_type]\n'=3.mp4: =HYPERLINK(1) [media_type]",
-        "'=HYPERLINK(1) [media_type]",
+        "2.mp4: =HYPERLINK(1). [media_type]\n'=3.mp4: =HYPERLINK(1). [media_type]",
+        "'=HYPERLINK(1). [media_type]",
     )
 
 
@@ -293,6 +293,42 @@ def test_who_is_refused_has_the_name_of_a_folder_or_of_the_table() -> None:
     long = "x" * 300  # no id can be made of it
     rows = f"ben,Ben,clips/1.mp4\nc d,Cem,clips/2.mp4\n,{long},clips/3.mp4\n"
     table = read_table(f"person_id,name,file\n{rows}".encode())
-    assert [person.name for person in report_people(refused)] == ["Ann Lee", "", "", ""]
-    named = report_people(refused, names_in_table(table))
+    assert [person.name for person in report_people(refused, {})] == ["Ann Lee", "", "", ""]
+    named = report_people(refused, {}, names_in_table(table))
     assert [person.name for person in named] == ["Ann Lee", "Ben", "Cem", long]
+
+
+def refused_items(made: Plan) -> list[JobItem]:
+    """What the job of a plan keeps of those who are refused."""
+    return [
+        replace(item(new.name, new.person_id, "failed", error=new.refused.to_dict()), position=n)
+        for n, new in enumerate(made.items())
+        if new.refused
+    ]
+
+
+def test_a_report_names_every_row_of_the_table() -> None:
+    long_id = "x" * 128
+    far = "/".join("folder" for _ in range(50))
+    rows = (
+        ",Ann,a.mp4,,extra",
+        f"{long_id}1,Ben,b.mp4,",
+        f"{long_id}2,Cem,c.mp4,",
+        f",{'D' * 201},{far}/d.mp4,",
+        "eve,Eve,,",
+    )
+    table = HEAD + "\n".join(rows)
+    kept = refused_items(plan([], table))
+    report = report_people(kept, {}, names_in_table(read_table(table.encode())))
+    assert [person.name for person in report] == ["Ann", "Ben", "Cem", "D" * 201, "Eve"]
+    assert len({person.person_id for person in report[1:3]} - {long_id}) == 2
+    assert report[0].reasons[0].startswith("Row 2: Row 2 must have no cell outside")
+    assert report[4].reasons[0].startswith("Row 6: No file is named for this person. Name one")
+
+
+def test_a_report_says_what_to_do_about_a_refusal() -> None:
+    made = plan(listed("paper.pdf"), HEAD + "ann,Ann,paper.pdf,\nzoe,Zoe,paper.pdf,")
+    hints = {"file_shared": "Name each file once.", "person_exists": "Choose another id."}
+    report = report_people(refused_items(made), hints)
+    for person, hint in zip(report, hints.values(), strict=True):
+        assert f". {hint} [" in person.reasons[0]

@@ -18,17 +18,15 @@ from gallery.names import validate_note, validate_retention_days
 from gallery.records.job_files import remove_uploads
 from gallery.records.jobs import MAX_FILES, NewJob
 from gallery.results import MAX_PAGE
+from jobs.enrolment_people import Plan, PlannedFile, PlannedPerson
 from jobs.enrolment_plan import (
     MAX_LISTED,
     Existing,
     ListedFile,
-    Plan,
-    PlannedFile,
-    PlannedPerson,
     Rules,
     plan_enrolment,
 )
-from jobs.enrolment_report import names_in_table, report_people, write_report
+from jobs.enrolment_report import Names, names_in_table, report_people, write_report
 from jobs.people_table import AUTO, ENCODINGS, PeopleTable, open_table
 from jobs.uploads import keep_upload
 from utils import errors
@@ -259,14 +257,14 @@ class EnrolmentReport(Resource):
         return _report(job_id, names_in_table(table) if table else {})
 
 
-def _report(job_id: str, names: Mapping[str, str]) -> Response:
+def _report(job_id: str, names: Names) -> Response:
     """Answer with the report of a job. Raises JobNotFoundError, InvalidRequestError."""
     job = jobs().get(job_id)
     if job.action != "enroll":
         raise InvalidRequestError(
             f"Only a job that enrols has a report. Received: action={job.action!r}"
         )
-    text = write_report(report_people(jobs().every_item(job_id), names))
+    text = write_report(report_people(jobs().every_item(job_id), HINTS, names))
     name = f"attachment; filename=enrolment-{job.job_id[:12]}.csv"
     return Response(
         text, content_type="text/csv; charset=utf-8", headers={"Content-Disposition": name}
