@@ -39,7 +39,7 @@ class ClockJump:
 
     def __str__(self) -> str:
         way = "ahead" if self.days > 0 else "behind"
-        return f"The clock shows {self.shown:%Y-%m-%d %H:%M} UTC, {abs(self.days):.0f} days {way}"
+        return f"The clock shows {self.shown:%Y-%m-%d %H:%M} UTC, {way} by {abs(self.days):.0f} d"
 
 
 def look(connection: Connection) -> ClockJump | None:

@@ -122,7 +122,7 @@ def test_many_people_are_enrolled(
     (folder / "clips").mkdir(parents=True)
     shutil.copy(PHOTOGRAPH, folder / "clips/ann.jpg")
     (folder / "clips" / "cem.mp4").write_bytes(b"PK\x03\x04")
-    rows = "ann,안나,clips/ann.jpg\ncem,,clips/cem.mp4\ndan,,no.mp4\n"
+    rows = "ann,안나,clips/ann.jpg\ncem,,clips/cem.mp4\ndan,Dan,no.mp4\n"
     (folder / "people.csv").write_bytes(f"person_id,name,file\n{rows}".encode("cp949"))
     page.goto(f"{service.url}/console/enrol")
     page.set_input_files("#folder", folder)
@@ -141,14 +141,21 @@ def test_many_people_are_enrolled(
         EN["many.outcome"].format(done=1, failed=2, left=0)
     )
     look(page, pictures, "console-enrol-done", schemes=("light",))
+    (folder / "people.csv").write_text("edited since")
     with page.expect_download() as download:
         page.click("#report")
     report = download.value.path().read_text("utf-8-sig")
     assert "ann,안나,enrolled,1,1,0,0," in report
+    assert "dan,Dan,refused,1,0,1,0," in report
     assert "[media_not_found]" in report
+    page.reload()
+    expect(page.locator("#sent")).to_have_text(EN["many.ended"])
+    for name in ("chosen", "bar", "go-on"):
+        expect(page.locator(f"#{name}")).to_be_hidden()
     page.goto(f"{service.url}/console/jobs")
     expect(page.locator("#records")).to_contain_text(EN["jobs.report"])
     page.goto(f"{service.url}/console/enrol")
+    (folder / "people.csv").write_text(f"person_id,name,file\n{rows}", encoding="utf-8")
     page.set_input_files("#folder", folder)
     expect(page.locator("#reasons")).to_contain_text(EN["error.person_exists"])
     page.select_option("#existing", "add")

@@ -23,10 +23,7 @@ class Storage {
 const FILES = ["common", "console", "kiosk", "verify", "people", "transcribe"];
 
 /** Texts in English, as the page reads them. */
-export const EN = Object.assign(
-  {},
-  ...(await Promise.all(FILES.map(readTexts))),
-);
+export const EN = Object.assign({}, ...(await Promise.all(FILES.map(readTexts))));
 
 async function readTexts(name) {
   return JSON.parse(
@@ -36,7 +33,6 @@ async function readTexts(name) {
 
 globalThis.document = {
   documentElement: { lang: "en", dataset: {} },
-  getElementById: (id) =>
-    id === "texts" ? { textContent: JSON.stringify(EN) } : null,
+  getElementById: (id) => (id === "texts" ? { textContent: JSON.stringify(EN) } : null),
 };
 globalThis.sessionStorage = new Storage();

@@ -1,6 +1,6 @@
 // Entry of /console/enrol: choose clips, see what would happen, confirm, send.
 import { readJob } from "./console/service.js";
-import { fromDrop, fromInput, listFiles, partTables } from "./enrol/collect.js";
+import { fromDrop, fromInput, hold, listFiles, partTables } from "./enrol/collect.js";
 import { showPlan, wantsRefused } from "./enrol/preview.js";
 import { findMissing, Sender } from "./enrol/sender.js";
 import { createEnrolment, previewEnrolment, saveReport } from "./enrol/service.js";
@@ -60,7 +60,7 @@ async function take(chosen) {
     return;
   }
   clips = parts.clips;
-  table = parts.tables[0] ?? null;
+  table = parts.tables[0] ? await hold(parts.tables[0]) : null;
   byId("chosen").textContent = t("many.reading", { n: clips.length });
   listing = await listFiles(clips);
   const facts = { n: clips.length, table: table?.name ?? "" };
@@ -144,6 +144,7 @@ async function begin() {
 
 async function sendMissing() {
   byId("sending").hidden = false;
+  byId("bar").hidden = false;
   const missing = await findMissing(jobId, clips);
   if (!missing.length) {
     byId("sent").textContent = t("many.nothing_missing");
@@ -180,10 +181,17 @@ async function follow() {
   const left = job.files - job.finished;
   byId("outcome").textContent = t("many.outcome", { done, failed, left });
   byId("report").hidden = false;
-  if (!isOpen(job)) byId("sent").textContent = t("many.ended");
+  if (!isOpen(job)) showEnded(failed);
   clearTimeout(lookAgain);
   if (isOpen(job) && !isSending)
     lookAgain = setTimeout(() => attempt(follow), LOOK_AGAIN_MS);
+}
+
+/** @param {number} failed */
+function showEnded(failed) {
+  byId("sent").textContent = t(failed ? "many.ended" : "many.ended_well");
+  byId("chosen").textContent = "";
+  for (const id of ["bar", "go-on"]) byId(id).hidden = true;
 }
 
 for (const id of ["folder", "files"]) {

@@ -97,6 +97,13 @@ export function partTables(chosen) {
 }
 
 /**
+ * Read a file into memory. One that is edited after it was chosen cannot be sent.
+ * @param {File} file
+ */
+export const hold = async (file) =>
+  new File([await file.arrayBuffer()], file.name, { type: file.type });
+
+/**
  * List files for the service: path, size and first bytes of each.
  * @param {Chosen[]} chosen
  */

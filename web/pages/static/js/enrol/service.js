@@ -41,8 +41,7 @@ export const sendFile = (jobId, position, media) =>
  * @param {FormFields | null} table
  */
 export async function saveReport(jobId, table = null) {
-  const options = table ? { method: "POST", body: formOf(table) } : {};
-  const answer = await fetchWithKey(`${enrolmentUrl(jobId)}/report`, options);
+  const answer = await fetchReport(`${enrolmentUrl(jobId)}/report`, table);
   if (!answer.ok) {
     const body = await answer.json().catch(() => null);
     throw errorFromAnswer(answer.status, body, answer.headers.get("Retry-After"));
@@ -50,4 +49,18 @@ export async function saveReport(jobId, table = null) {
   const href = URL.createObjectURL(await answer.blob());
   create("a", { href, download: `enrolment-${jobId.slice(0, 12)}.csv` }).click();
   URL.revokeObjectURL(href);
+}
+
+/**
+ * Fetch a report, without those names where the table is refused.
+ * @param {string} url
+ * @param {FormFields | null} table
+ */
+async function fetchReport(url, table) {
+  if (table) {
+    const options = { method: "POST", body: formOf(table) };
+    const answer = await fetchWithKey(url, options).catch(() => null);
+    if (answer?.ok) return answer;
+  }
+  return fetchWithKey(url);
 }
