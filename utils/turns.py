@@ -25,13 +25,20 @@ class Turns:
                 return True
             turn = threading.Event()
             self._waiting.append(turn)
-        if turn.wait(timeout):
-            return True
+        try:
+            turn.wait(timeout)
+        except BaseException:  # such as a KeyboardInterrupt
+            if self._leave(turn):
+                self.release()
+            raise
+        return self._leave(turn)
+
+    def _leave(self, turn: threading.Event) -> bool:
+        """Wait no longer. Returns whether there is a place, also one that came just now."""
         with self._lock:
-            if turn.is_set():  # just now
-                return True
-            self._waiting.remove(turn)
-            return False
+            if not turn.is_set():
+                self._waiting.remove(turn)
+            return turn.is_set()
 
     def release(self) -> None:
         """Give the place to who waits longest."""

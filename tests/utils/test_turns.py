@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
+
+import pytest
 
 from utils.turns import Turns
 
@@ -18,7 +22,8 @@ def ask(pool: ThreadPoolExecutor, turns: Turns) -> Future[bool]:
     """Wait for a place in another thread. It is in the queue then."""
     before = waiting(turns)
     future = pool.submit(turns.acquire, LIMIT_S)
-    while waiting(turns) == before:
+    end = time.monotonic() + LIMIT_S
+    while waiting(turns) == before and not future.done() and time.monotonic() < end:
         pass
     return future
 
@@ -42,4 +47,26 @@ def test_there_are_as_many_places_as_were_said() -> None:
     assert [turns.acquire(0) for _ in range(3)] == [True, True, False]
     assert waiting(turns) == 0
     turns.release()
+    assert turns.acquire(0)
+
+
+@pytest.mark.parametrize("came", [False, True], ids=["none came", "one came just now"])
+def test_who_is_interrupted_takes_no_place_along(
+    monkeypatch: pytest.MonkeyPatch, came: bool
+) -> None:
+    turns = Turns(1)
+    assert turns.acquire(0)
+
+    def interrupt(_event: threading.Event, _timeout: float) -> bool:
+        if came:
+            turns.release()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Event, "wait", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            turns.acquire(LIMIT_S)
+    assert waiting(turns) == 0
+    if not came:
+        turns.release()
     assert turns.acquire(0)
