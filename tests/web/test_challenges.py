@@ -140,6 +140,12 @@ def test_a_form_that_is_refused_uses_up_no_challenge(
     clips = {"media": media(face="ann", voice="ann"), "reference": media(face="ann", voice="ann")}
     fields = {"challenge": asked["challenge_id"], "show": "maybe"}
     assert_error(send(strict, "/v1/verify", **clips, **fields), 400, "invalid_request")
+    asked_for = {"media": media(face="ann", voice="ann"), "challenge": asked["challenge_id"]}
+    nobody = send(strict, "/v1/verify", **asked_for, person_id="nobody")
+    assert_error(nobody, 404, "person_not_found")
+    asked_for["media"] = media(face="ann", voice="ann")
+    nowhere = send(strict, "/v1/identify", **asked_for, group="nope")
+    assert_error(nowhere, 404, "group_not_found")
     assert identify(strict, asked["challenge_id"], take=3).status_code == 200
 
 

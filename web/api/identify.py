@@ -17,7 +17,7 @@ from web.guard import rejections
 from web.guard.auth import staff_only
 from web.guard.figures import hide_figures
 from web.metrics import metrics
-from web.state import recognizer
+from web.state import recognizer, store
 from web.wire import parse
 from web.wire.compared_media import show_compared
 from web.wire.errors import ContentTypeError, UploadBrokenError, UploadTimeoutError
@@ -120,14 +120,18 @@ class Identify(Resource):
         parse.check_query()
         fields = parse.form(("all_faces", "group", "challenge"), ("media",))
         all_faces = parse.boolean(fields.get("all_faces", False), "all_faces")
+        media = parse.upload("media")
+        group = fields.get("group") or None
         with rejections.limit():
-            clip = take_clip(parse.upload("media"), fields.get("challenge", ""))
+            if group is not None:
+                store().get_group(group)  # before the challenge is used up
+            clip = take_clip(media, fields.get("challenge", ""))
             answer = recognizer().identify(
                 IdentificationRequest(
                     clip,
                     request_id=g.request_id,
                     all_faces=all_faces,
-                    group=fields.get("group") or None,
+                    group=group,
                 )
             )
         rejections.count(answer.decisions.fused.outcome)
@@ -171,6 +175,8 @@ class Verify(Resource):
         if person_id is not None:
             staff_only("To compare with a person of the gallery")
         with rejections.limit():
+            if person_id is not None:
+                store().get_person(person_id)  # before the challenge is used up
             clip = take_clip(media, fields.get("challenge", ""))
             answer = recognizer().verify(
                 VerificationRequest(clip, reference.clip if reference else str(person_id))

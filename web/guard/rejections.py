@@ -34,7 +34,8 @@ def count(outcome: str) -> None:
     """Count an answer whose outcome is `REJECTED`.
 
     Raises RateLimitedError in place of the answer where too many were rejected meanwhile:
-    clips that come at the same time are no more tries than those that come in turn.
+    clips that come at the same time are no more tries than those that come in turn. The answer
+    to a registration is not counted: what is stored is said.
     """
     if outcome == REJECTED and _rejections().count(asker()) <= MOST:
         return
