@@ -20,9 +20,10 @@ import click
 import numpy as np
 
 from bench.voices import MODEL, embed_all, load_trials, own_encoder, rates
-from train.configuration import CONFIGS, RunOptions, read_config
+from train.configuration import RunOptions, read_config
 from train.data.datasets import Listing, read_listing, shared_data_dir
 from train.data.protocols import Trials
+from train.known_keys import CONFIGS
 from train.train_nets import train_network
 from train.voice.dev import VoiceTrials
 from utils.config import Settings

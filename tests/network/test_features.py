@@ -15,9 +15,9 @@ from network.frontends.log_mel import FrontendSpec, log_mel, mel_power
 from network.serving.card import read_card
 from network.serving.inputs import VoiceInput
 from tests.support import media_sound
-from train.configuration import CONFIGS
 from train.data.datasets import Item, Listing
 from train.data.sounds import as_float, decode_audio
+from train.known_keys import CONFIGS
 from train.voice.augment import MelAugment
 from train.voice.banks import Bank, log_power
 from train.voice.batches import VoiceBatches

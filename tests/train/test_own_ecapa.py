@@ -21,7 +21,7 @@ import cli
 from network.serving.card import read_card
 from tests.support import media_sound
 from tests.support.tiny import tiny_models
-from train.configuration import CONFIGS
+from train.known_keys import CONFIGS
 from utils.arrays import RATE_HZ
 from utils.media import Waveform
 

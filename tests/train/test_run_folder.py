@@ -14,7 +14,8 @@ from click.testing import CliRunner
 import cli
 from network.serving.card import read_card
 from tests.train.test_loop import trainer
-from train.configuration import CONFIGS, MODELS, RunOptions, read_config, read_task
+from train.configuration import MODELS, RunOptions, read_config, read_task
+from train.known_keys import CONFIGS
 from train.train_nets import run_options, training_command
 from utils.errors import CheckpointError, ConfigError
 

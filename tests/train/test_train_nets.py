@@ -21,7 +21,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.own_voices import train_with
-from train.configuration import CONFIGS, TASK_NAMES, read_config
+from train.configuration import TASK_NAMES, read_config
+from train.known_keys import CONFIGS
 from train.train_nets import main
 from utils.errors import CheckpointError, ConfigError
 

@@ -14,8 +14,8 @@ import soundfile
 
 from tests.support import media_sound
 from tests.support.voice_batches import FILES, SPEAKERS, SPEC, labels_of, make_batches
-from train.configuration import CONFIGS
 from train.data.datasets import Item, Listing, read_listing
+from train.known_keys import CONFIGS
 from train.voice.augment import MelAugment
 from train.voice.banks import Bank, cached_features
 from train.voice.batches import VoiceBatches
