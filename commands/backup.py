@@ -75,6 +75,11 @@ def backups(folder: Path | None, *, as_json: bool) -> None:
     """List the backups below FOLDER, newest first. Default: the folder of DUET_BACKUP_DIR."""
     from gallery.backup.folder import MANIFEST, find_backups
 
+    if folder is not None and not folder.is_dir():
+        raise InvalidRequestError(
+            f"Backups are listed of a folder that is there. Received: {folder}",
+            "Name the folder that backups are made in.",
+        )
     folder = folder or Settings.from_env().backup.backup_dir
     if folder is None:
         raise BackupOffError("No folder for backups is set.")

@@ -73,8 +73,8 @@ HINTS = _MEDIA | {
     "output_refused": (
         "Name another folder with --to. --force overwrites a file that exists, never a source."
     ),
-    "store_unavailable": "Nothing was stored. Run the command again in a few seconds.",
-    "storage_full": "Nothing was stored. Free some disk space.",
+    "store_unavailable": "Nothing was stored or deleted. Run the command again in a few seconds.",
+    "storage_full": "Nothing was stored or deleted. Free some disk space.",
 }
 """Hints of commands that work on the gallery of this machine."""
 
@@ -84,7 +84,7 @@ SERVER_HINTS = _MEDIA | {
     "forbidden": "Ask the operator for a key of that role.",
     "rate_limited": "Wait a minute, then run the command again.",
     "person_not_found": "List the speakers with: cli.py client list",
-    "store_unavailable": "Nothing was stored. Run the command again in a few seconds.",
-    "storage_full": "Nothing was stored. Ask the operator to free some disk space.",
+    "store_unavailable": "Nothing was stored or deleted. Run the command again in a few seconds.",
+    "storage_full": "Nothing was stored or deleted. Ask the operator to free some disk space.",
 }
 """Hints of `cli.py client`, in place of those that the server gives."""

@@ -16,6 +16,7 @@ from gallery.records.jobs import NewItem
 from jobs.uploads import keep_uploads
 from utils.config import Settings
 from utils.errors import DuetError, InvalidRequestError, MediaNotFoundError, PathForbiddenError
+from utils.links import leads_back
 
 MAX_UPLOADS = 1000
 MAX_NAME = 255
@@ -184,8 +185,7 @@ def _files(start: Path) -> Iterator[Path]:
 def _is_linked(start: Path, name: str) -> bool:
     """Whether a folder in `start` is a link that is followed."""
     link = start / name
-    leads_back = start.resolve().is_relative_to(link.resolve())
-    return link.is_symlink() and not _hidden(name) and not leads_back
+    return link.is_symlink() and not _hidden(name) and not leads_back(start, link)
 
 
 def _folder_below(root: Path, folder: str) -> Path:

@@ -31,6 +31,7 @@ from train.configuration import MODELS, TASK_NAMES, RunOptions, default_folder
 from utils.config import ROOT, Settings
 from utils.errors import DuetError
 from utils.path_option import PathOption
+from utils.printed import PrintedGroup
 
 PATH = PathOption(path_type=Path)
 MOST_SEED = 2**32 - 1
@@ -94,7 +95,11 @@ OPTIONS = (
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.group(
+    cls=PrintedGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
 @click.option("--dataset", type=PATH, help="Folder with a folder of clips per person.")
 @click.option("--total-steps", type=click.IntRange(1), help="Length of each training, in steps.")
 @click.option(

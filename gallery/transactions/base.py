@@ -18,6 +18,7 @@ from gallery.encryption.sealing import Codec, PlainText
 from gallery.ledger import Ledger
 from gallery.records import forgetting, job_files, people
 from gallery.records.sightings import Rules
+from utils.errors import StorageFullError, StoreUnavailableError
 
 log = logging.getLogger("duet.gallery")
 
@@ -110,10 +111,20 @@ class Transactions:
                 yield connection, erasure
             if self._media_root is not None:
                 job_files.remove_uploads(self._media_root, erasure.uploads)
-            if self.database.forget(erasure.traces, earlier=earlier):
+            self._clean_up(erasure.traces, earlier=earlier)
+            self.note_deletions()
+
+    def _clean_up(self, traces: set[bytes], *, earlier: bool) -> None:
+        """Remove what the file still holds of a deletion, which stands already.
+
+        Where the disk is full or the file is busy, the next deletion does it.
+        """
+        try:
+            if self.database.forget(traces, earlier=earlier):
                 with self.database.write() as connection:
                     forgetting.clear_cleanup_pending(connection)
-            self.note_deletions()
+        except (StorageFullError, StoreUnavailableError) as error:
+            log.error("a deletion leaves traces in the file until the next one (%s)", error.code)
 
     def note_deletions(self) -> None:
         """Note in the ledger what was deleted and is not noted yet.

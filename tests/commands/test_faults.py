@@ -17,6 +17,7 @@ NAME = "Zo\u00eb \U0001f600"
 WORDS = {
     "backup {loop}": "lead in a circle",
     "convert {text} --to {loop}": "lead in a circle",
+    "backups {text}/none": "a folder that is there",
     "backups {long}": "File name too long",
     "audit show --actor \udcff": "U+DCFF",
     "client list --api-key \u202e": "U+202E",

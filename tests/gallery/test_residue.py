@@ -19,6 +19,7 @@ from gallery.store import Store
 from tests.support.gallery_parts import open_gallery
 from tests.support.remains import present_in
 from tests.support.templates import face, voice
+from utils.errors import StorageFullError
 
 pytestmark = pytest.mark.slow
 
@@ -136,6 +137,25 @@ def test_a_process_that_ends_amid_a_deletion_leaves_the_rest_to_the_next(
     again.forget_expired()
     assert calls == ["compact"], "once"
     again.close()
+    store.close()
+
+
+def fill_up(*_: object, **__: object) -> None:
+    raise StorageFullError("The disk of the database is full.")
+
+
+def test_a_deletion_stands_where_the_file_cannot_be_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_gallery(tmp_path / "data")
+    store.create_person("p0", "Walrus000")
+    with monkeypatch.context() as patched:
+        patched.setattr(store.database, "forget", fill_up)
+        store.delete_person("p0")
+    assert store.count() == 0
+    assert "a deletion leaves traces in the file until the next one (storage_full)" in caplog.text
+    assert store.forget_expired() == 0
+    assert present_in(tmp_path / "data", b"Walrus000") == []
     store.close()
 
 

@@ -17,6 +17,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("bea/2.jpg", "bea/1.PNG", "ann/deep/1.webp", "ann/notes.txt", "stray.jpg"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(name.encode())
+    (root / "everybody").symlink_to("../people")
     return root
 
 

@@ -42,6 +42,7 @@ def test_own_clips_become_tables_and_unusable_ones_are_named(tmp_path: Path) -> 
         (tmp_path / f"p{person}").mkdir()
         for clip in range(2):
             (tmp_path / f"p{person}" / f"{clip}.mp4").write_bytes(b"x")
+    (tmp_path / "everybody").symlink_to(tmp_path)
     lines: list[str] = []
     tables = tables_of(tmp_path, analyse, lines.append)
     assert set(tables) == {"face"}  # only four people have a voice

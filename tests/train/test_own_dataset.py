@@ -36,6 +36,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "ben/notes.txt").write_text("no clip", encoding="utf-8")
     (folder / ".hidden/1.mp4").touch()
     (folder / "beside.mp4").touch()
+    (folder / "everybody").symlink_to(folder)
     return folder
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from recognition.analysis import Probe
 from recognition.matching import Side
+from train.data.own_clips import people_folders
 from train.data.tables import Table
 from utils.errors import DatasetError, MediaError
 from utils.modality import Modality
@@ -83,10 +84,9 @@ def embed_clips(
 def _list_clips(folder: Path) -> list[tuple[str, Path]]:
     """All files with the name of their person, without hidden folders."""
     clips: list[tuple[str, Path]] = []
-    for person in sorted(path for path in folder.iterdir() if path.is_dir()):
-        if not person.name.startswith("."):
-            files = sorted(file for file in person.rglob("*") if file.is_file())
-            clips += [(person.name, file) for file in files]
+    for person in people_folders(folder):
+        files = sorted(file for file in person.rglob("*") if file.is_file())
+        clips += [(person.name, file) for file in files]
     return clips
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import DatasetError
+from utils.links import leads_back
 
 # One identity for each of five folds.
 FEWEST_HELD_OUT = 5
@@ -201,11 +202,14 @@ def hold_out(listing: Listing, share: float, seed: int) -> tuple[Listing, Listin
 
 
 def _from_folder(folder: Path, suffixes: frozenset[str]) -> Listing:
-    """Every file below a sub-folder, labelled with the name of that sub-folder."""
-    paths = sorted(
-        path for path in folder.glob("*/**/*") if path.suffix.lower() in suffixes and path.is_file()
-    )
-    relative = [path.relative_to(folder) for path in paths]
+    """Every file below a sub-folder, labelled with the name of that sub-folder.
+
+    A sub-folder may be a link, but not back to `folder` or above it.
+    """
+    backward = {entry.name for entry in folder.iterdir() if leads_back(folder, entry)}
+    found = (path for path in folder.glob("*/**/*") if path.suffix.lower() in suffixes)
+    relative = [path.relative_to(folder) for path in sorted(found) if path.is_file()]
+    relative = [path for path in relative if path.parts[0] not in backward]
     return Listing(folder, tuple(Item(path.as_posix(), path.parts[0]) for path in relative))
 
 

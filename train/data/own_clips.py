@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ import numpy as np
 import soundfile
 
 from utils.errors import MediaError
+from utils.links import leads_back
 from utils.media import AlignedFace, Capture, Waveform
 from utils.whole_file import whole_file
 
@@ -49,12 +51,18 @@ def list_clips(dataset: Path) -> list[Path]:
 
     Hidden files and folders are left alone.
     """
-    names: list[Path] = []
-    people = [folder for folder in dataset.iterdir() if folder.is_dir()]
-    for person in people:  # a folder may be a link, those below are not followed
-        if not person.name.startswith("."):
-            names += _list_files(person, dataset)
-    return sorted(names)
+    # Links below a person's folder are not followed
+    names = (_list_files(person, dataset) for person in people_folders(dataset))
+    return sorted(chain.from_iterable(names))
+
+
+def people_folders(dataset: Path) -> list[Path]:
+    """List the folder of each person: those in `dataset` that are not hidden.
+
+    One may be a link, but not back to `dataset` or above it.
+    """
+    visible = (path for path in dataset.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in visible if path.is_dir() and not leads_back(dataset, path))
 
 
 def _list_files(person: Path, dataset: Path) -> list[Path]:

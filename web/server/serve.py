@@ -23,6 +23,7 @@ from utils.config import Settings, describe_settings
 from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
 from utils.listening import WYOMING_PORT, bracket, check_port, url_of
 from utils.path_option import PathOption
+from utils.printed import Printed
 from utils.subjects import PREFIX
 from web import VERSION
 from web.server.logs import start_log
@@ -254,7 +255,7 @@ def run(swagger_ui: bool, **options: Any) -> None:
 def command(name: str, about: str, swagger_ui: bool) -> click.Command:
     """Make the command line of app.py and app_web.py."""
 
-    @click.command(name, help=about, epilog=settings_help())
+    @click.command(name, cls=Printed, help=about, epilog=settings_help())
     @click.version_option(VERSION, prog_name="Duet ID")
     @click.option("--host", help="Address to listen on [default: DUET_HOST].")
     @click.option("--port", type=int, help="TCP port [default: DUET_PORT].")

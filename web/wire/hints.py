@@ -113,6 +113,6 @@ HINTS = {
         "On the server, put the model folder back (setting DUET_MODEL_DIR), then start the service"
         " again."
     ),
-    "store_unavailable": "Nothing was stored. Ask again in a few seconds.",
-    "storage_full": "Nothing was stored. Free some disk space on the server.",
+    "store_unavailable": "Nothing was stored or deleted. Ask again in a few seconds.",
+    "storage_full": "Nothing was stored or deleted. Free some disk space on the server.",
 }
