@@ -1,4 +1,4 @@
-"""Commands whose output may meet a full disk, such as their help: one message."""
+"""Commands that may print to a full disk, such as their help: one message."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from click.testing import CliRunner
@@ -22,7 +22,7 @@ def test_a_full_disk_is_one_line(kind: type[Printed]) -> None:
         done = CliRunner().invoke(command, [])
         return done.exception, done.stderr
 
-    options: dict[str, bool] = {"invoke_without_command": True} if kind is PrintedGroup else {}
+    options: dict[str, Any] = {"invoke_without_command": True} if kind is PrintedGroup else {}
     exit_, line = ask(errno.ENOSPC)
     assert isinstance(exit_, SystemExit)
     assert line == "Error: The disk is full. Free some space, and run it again.\n"

@@ -207,8 +207,8 @@ def _from_folder(folder: Path, suffixes: frozenset[str]) -> Listing:
     A sub-folder may be a link, but not back to `folder` or above it.
     """
     backward = {entry.name for entry in folder.iterdir() if leads_back(folder, entry)}
-    found = (path for path in folder.glob("*/**/*") if path.suffix.lower() in suffixes)
-    relative = [path.relative_to(folder) for path in sorted(found) if path.is_file()]
+    named = (path for path in folder.glob("*/**/*") if path.suffix.lower() in suffixes)
+    relative = [path.relative_to(folder) for path in sorted(named) if path.is_file()]
     relative = [path for path in relative if path.parts[0] not in backward]
     return Listing(folder, tuple(Item(path.as_posix(), path.parts[0]) for path in relative))
 
