@@ -175,7 +175,7 @@ def suppress(rows: Float64Array, limit: float, *, over_smaller: bool = False) ->
         over_smaller: divide by the smaller of the two areas instead of the union.
 
     Returns:
-        The rows that are left, surest first.
+        The rows that are left, surest first. Fewer than two are `rows` itself.
     """
     if len(rows) < 2:
         return rows

@@ -67,7 +67,7 @@ def _correlate(one: Float32Array, other: Float32Array) -> float:
     return float(np.dot(first, second)) / scale if scale > 0 else 0.0
 
 
-def bound(samples: Float32Array) -> Float32Array:
+def clip_levels(samples: Float32Array) -> Float32Array:
     """Bring samples (any shape) into [-1, 1]. What is no number is 0."""
     return np.clip(np.nan_to_num(samples), -1.0, 1.0)
 
@@ -91,7 +91,8 @@ class Resampler:
         """Take the next frame, or None at the end of a stretch of one format.
 
         Returns:
-            Samples (n, channels) that are ready, as `bound` needs them.
+            Samples (n, channels) that are ready. Those of a rare file lie beyond [-1, 1], or are
+            no numbers: for `clip_levels`.
         """
         if frame is not None and self.is_new_format(frame):
             self._resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=RATE_HZ)
@@ -128,7 +129,7 @@ class _Mixer:
     def _end_stretch(self) -> None:
         self._stretch += self._resampler.push(None)
         if self._stretch:
-            self._mixed.append(mix(bound(np.concatenate(self._stretch))))
+            self._mixed.append(mix(clip_levels(np.concatenate(self._stretch))))
         self._stretch = []
 
 

@@ -18,7 +18,7 @@ from av.container import InputContainer
 
 from align.container import UNDECODABLE, choose_picture, choose_sounds, open_container
 from align.decode import identify_kind
-from align.sound import Resampler, bound, mix
+from align.sound import Resampler, clip_levels, mix
 from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import MediaCorruptError, MediaTooLongError, NoBiometricError
 
@@ -84,7 +84,7 @@ def open_sound(
         combine = _keeper(channels) if channels > 1 else mix
         blocks = _join(_decode(container, stream), combine)
         has_picture = choose_picture(container) is not None
-        yield SoundStream(_bound(blocks, max_s), duration_s, channels, has_picture)
+        yield SoundStream(_refuse_longer(blocks, max_s), duration_s, channels, has_picture)
 
 
 def _decode(container: InputContainer, stream: Any) -> Iterator[Float32Array]:
@@ -124,7 +124,7 @@ def _join(parts: Iterator[Float32Array], combine: Combine) -> Iterator[Float32Ar
     """Join parts (n, channels) to blocks of `BLOCK`. The last one may be shorter."""
     pending: Float32Array | None = None
     for part in _gather(parts):
-        ready = combine(bound(part))
+        ready = combine(clip_levels(part))
         pending = ready if pending is None else np.concatenate([pending, ready])
         while len(pending) >= BLOCK:
             yield pending[:BLOCK]
@@ -148,7 +148,7 @@ def _gather(parts: Iterator[Float32Array]) -> Iterator[Float32Array]:
         yield np.concatenate(gathered)
 
 
-def _bound(blocks: Iterator[Float32Array], max_s: float) -> Iterator[Float32Array]:
+def _refuse_longer(blocks: Iterator[Float32Array], max_s: float) -> Iterator[Float32Array]:
     count = 0
     for block in blocks:
         count += len(block)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from network.frontends.librosa_import import import_librosa
 from utils.arrays import FACE_SIZE_PX, RATE_HZ, Float32Array, ImageArray
 from utils.config import ROOT
 
@@ -76,9 +77,7 @@ class Parts:
         self._face.run(None, {self._face.get_inputs()[0].name: face[None]})
 
     def _embed_sound(self, samples: Float32Array) -> None:
-        import librosa
-
-        bands = librosa.feature.melspectrogram(
+        bands = import_librosa().feature.melspectrogram(
             y=samples, sr=RATE_HZ, n_fft=512, win_length=400, hop_length=160, n_mels=MELS
         )
         features = np.log(bands.T + 1e-6).astype(np.float32)

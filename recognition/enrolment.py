@@ -57,7 +57,7 @@ class Enroller:
         if fault:
             self._note_refusal(fault)
             raise fault
-        self._identifier.refresh()  # what takes long is read before the write lock is held
+        self._identifier.refresh()  # the index is read before the write lock is held
 
         def guard() -> None:
             request.guard()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from network.frontends.features import Spec, read_spec
+from network.frontends.librosa_import import import_librosa
 from network.frontends.log_mel import FrontendSpec, log_mel, mel_power
 from network.serving.card import read_card
 from network.serving.inputs import VoiceInput
@@ -53,8 +54,7 @@ def test_level_does_not_matter(speech: np.ndarray) -> None:
 
 def test_a_tone_lights_the_band_of_its_frequency() -> None:
     power = mel_power(media_sound.tone(1.0, hz=1000.0, rate_hz=SPEC.rate_hz), SPEC).mean(axis=0)
-    import librosa
-
+    librosa = import_librosa()
     centres = librosa.mel_frequencies(SPEC.n_mels + 2, fmin=SPEC.fmin_hz, fmax=SPEC.fmax_hz)[1:-1]
     assert abs(centres[power.argmax()] - 1000.0) < 50
 

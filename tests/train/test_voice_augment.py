@@ -12,6 +12,7 @@ import pytest
 
 from network.frontends.features import features_of_power, power_of
 from network.frontends.kaldi import KaldiSpec
+from network.frontends.librosa_import import import_librosa
 from network.frontends.log_mel import FrontendSpec, log_mel, mel_power
 from tests.support import media_sound
 from train.voice import augment as va
@@ -290,9 +291,7 @@ def pulses_through_a_resonance(f0_hz: int) -> np.ndarray:
 
 
 def f0_hz(samples: np.ndarray) -> np.ndarray:
-    import librosa
-
-    return librosa.yin(samples, fmin=60, fmax=400, sr=RATE_HZ)[4:-4]
+    return import_librosa().yin(samples, fmin=60, fmax=400, sr=RATE_HZ)[4:-4]
 
 
 @pytest.mark.parametrize("pitch", [0.8, 1.0, 1.25])
