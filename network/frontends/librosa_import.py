@@ -8,13 +8,23 @@ write the folder at once may break it for both.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import IO
+
+log = logging.getLogger("duet.network")
+
+WAIT_S = 120.0
+"""Longest wait for another process. It is that of a slow machine, some times over."""
+
+_PAUSE_S = 0.1
 
 
 @cache
@@ -30,10 +40,40 @@ def import_librosa() -> ModuleType:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Wait until no other process of this user is in the block."""
+    """Wait until no other process of this user is in the block.
+
+    Where there can be no lock, or it stays held, the block runs all the same.
+    """
+    try:
+        lock = _open_lock()
+    except OSError as error:
+        log.warning("librosa is loaded without a lock: %s", error)
+        yield
+        return
+    with closing(lock):
+        if not _take(lock):
+            log.warning("librosa is loaded beside another process, which takes long")
+        yield
+
+
+def _open_lock() -> IO[str]:
     folder = Path(os.environ.get("NUMBA_CACHE_DIR") or tempfile.gettempdir())
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"duet-librosa-{os.getuid()}.lock"
-    with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+
+
+def _take(lock: IO[str]) -> bool:
+    """Take the lock. Returns whether it was free within `WAIT_S`."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_PAUSE_S)
+        except OSError:  # a file system without locks
+            return False
+        else:
+            return True

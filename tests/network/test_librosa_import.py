@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from network.frontends import librosa_import
 from network.frontends.librosa_import import import_librosa
 
 
@@ -37,18 +40,49 @@ def is_held(folder: Path) -> bool:
     return False
 
 
-def test_its_parts_are_loaded_by_one_process_at_a_time(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    folder = tmp_path / "numba"
-    librosa = Librosa(folder)
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(folder))
-    monkeypatch.setitem(sys.modules, "librosa", librosa)
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Folder of the lock. Nothing is loaded yet."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))
     import_librosa.cache_clear()
-    try:
-        assert import_librosa() is librosa
-        assert import_librosa() is librosa
-    finally:
-        import_librosa.cache_clear()
+    yield tmp_path / "numba"
+    import_librosa.cache_clear()
+
+
+def test_its_parts_are_loaded_by_one_process_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    librosa = Librosa(folder)
+    monkeypatch.setitem(sys.modules, "librosa", librosa)
+    assert import_librosa() is librosa
+    assert import_librosa() is librosa
     assert librosa.seen == [("filters", True), ("stft", True)]
     assert not is_held(folder)
+
+
+def test_it_is_loaded_where_there_can_be_no_lock(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.write_text("in the place of the folder", encoding="utf-8")
+    monkeypatch.setitem(sys.modules, "librosa", ModuleType("librosa"))
+    monkeypatch.setattr(sys.modules["librosa"], "filters", None, raising=False)
+    monkeypatch.setattr(sys.modules["librosa"], "stft", None, raising=False)
+    import_librosa()
+    import_librosa()
+    assert [record.getMessage()[:31] for record in caplog.records] == [
+        "librosa is loaded without a loc"
+    ]
+
+
+def test_a_lock_that_stays_held_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    librosa = Librosa(folder)
+    monkeypatch.setitem(sys.modules, "librosa", librosa)
+    monkeypatch.setattr(librosa_import, "WAIT_S", 0.0)
+    folder.mkdir()
+    with (folder / f"duet-librosa-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert import_librosa() is librosa
+    assert librosa.seen == [("filters", True), ("stft", True)]
+    assert "which takes long" in caplog.text
