@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from recognition.analysis import Analyser
 from recognition.hearing import Hearing
@@ -65,6 +66,18 @@ def test_the_same_speech_is_embedded_once_and_other_speech_anew() -> None:
     hearing.hear(speech(0.5))
     assert len(voice.heard) == 2
     assert not np.array_equal(hearing.embeddings[Modality.VOICE].vector, before)
+
+
+def test_speech_that_failed_is_embedded_when_it_comes_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    voice = StubVoice()
+    hearing = Hearing(voice)
+    with monkeypatch.context() as patch, pytest.raises(TypeError):
+        patch.setattr(voice, "embed", None)
+        hearing.hear(said := speech(0.25))
+    hearing.hear(said)
+    assert hearing.embeddings.keys() == {Modality.VOICE}
 
 
 def test_speech_that_was_heard_while_the_clip_was_read_is_not_embedded_again(
