@@ -27,7 +27,7 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy import exc as sa
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.pool import QueuePool
 
 from gallery.database import residue
@@ -55,8 +55,7 @@ class SqliteDatabase(Database):
     `busy_timeout_s` is how long a connection waits for other processes.
     """
 
-    # SQLite quotes a damaged schema in its message, which Python then cannot read
-    _raw_errors = (sqlite3.Error, OSError, UnicodeDecodeError)
+    _raw_errors = (sqlite3.Error, OSError)
 
     def __init__(self, url: URL, busy_timeout_s: float) -> None:
         self._path = _path_of(url)
@@ -74,6 +73,7 @@ class SqliteDatabase(Database):
         )
         super().__init__(engine, engine.execution_options(writes=True))
         event.listen(engine, "begin", _begin)
+        event.listen(engine, "handle_error", _name_damage)
         event.listen(engine, "connect", self._remember_file)
         event.listen(engine, "checkout", self._refuse_other_file)
         with self._closing_on_failure(), self._translating_errors():
@@ -154,7 +154,8 @@ class SqliteDatabase(Database):
         """Yield a cursor of SQLite itself, outside of any transaction."""
         raw = self._engine.raw_connection()
         try:
-            yield raw.cursor()
+            with _naming_damage():
+                yield raw.cursor()
         finally:
             raw.close()
 
@@ -196,9 +197,10 @@ class SqliteDatabase(Database):
             check_same_thread=False,
         )
         try:
-            for pragma in _PRAGMAS:
-                connection.execute(f"PRAGMA {pragma}")
-        except (sqlite3.Error, UnicodeDecodeError):
+            with _naming_damage():
+                for pragma in _PRAGMAS:
+                    connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
             connection.close()
             raise
         return connection
@@ -257,7 +259,7 @@ class SqliteDatabase(Database):
             return False
 
 
-_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "UnicodeDecodeError")
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _MESSAGES = {
     "SQLITE_READONLY": "The database is read-only.",
     "SQLITE_CANTOPEN": "The database file is gone or cannot be opened.",
@@ -273,6 +275,27 @@ _MESSAGES = {
 
 def _code(error: BaseException | None) -> str:
     return str(getattr(error, "sqlite_errorname", type(error).__name__))
+
+
+class _DamagedSchemaError(sqlite3.DatabaseError):
+    """SQLite quotes a damaged schema in its message, which Python then cannot read."""
+
+    sqlite_errorname = "SQLITE_CORRUPT"
+
+
+@contextmanager
+def _naming_damage() -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise _DamagedSchemaError(str(error)) from error
+
+
+def _name_damage(context: ExceptionContext) -> None:
+    """Raise for a statement what `_naming_damage` does."""
+    with _naming_damage():
+        if isinstance(context.original_exception, UnicodeDecodeError):
+            raise context.original_exception
 
 
 def _begin(connection: Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -224,6 +225,15 @@ def test_damaged(tmp_path: Path) -> None:
     assert "restore a backup" in caught.value.hint
 
 
+def test_text_that_is_no_text_is_no_damage_of_the_file(tmp_path: Path) -> None:
+    """Only what SQLite says is."""
+    database = open_database(f"sqlite:///{tmp_path / 'duet.db'}")
+    for transaction in (database.read, database.write):
+        with pytest.raises(UnicodeDecodeError), transaction():
+            b"\xff".decode()
+    database.close()
+
+
 def test_a_damaged_schema(tmp_path: Path) -> None:
     open_gallery(tmp_path).close()
     file = tmp_path / "duet.db"
@@ -232,6 +242,19 @@ def test_a_damaged_schema(tmp_path: Path) -> None:
     assert file.read_bytes() != whole
     with pytest.raises(StoreUnavailableError, match="damaged"):
         open_gallery(tmp_path)
+
+
+def test_a_schema_that_is_damaged_later(tmp_path: Path) -> None:
+    store = open_gallery(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "duet.db")) as other:
+        other.executescript(
+            "PRAGMA writable_schema=ON;"
+            "UPDATE sqlite_schema SET sql = CAST(X'435245415445B0' AS TEXT) WHERE name = 'people';"
+            "PRAGMA schema_version=1000000;"
+        )
+    with pytest.raises(StoreUnavailableError, match="damaged"):
+        store.find_person("ann")
+    store.close()
 
 
 def test_errors_and_logs_hold_no_vectors_names_or_paths(
