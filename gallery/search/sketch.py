@@ -13,6 +13,7 @@ is left out: docs/research/search.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -162,7 +163,7 @@ class Sketches:
 
     def cut(self, probe: Probe, where: BoolArray) -> Cut | None:
         """Tell from a sample what about `MOST` of the rows reach. None where fewer count."""
-        step = max(_ROWS_AT_ONCE, len(where) // _SAMPLES)
+        step = max(_ROWS_AT_ONCE, math.ceil(len(where) / _SAMPLES))
         width = max(1, step // _SAMPLE_STEP)
         parts = []
         for start in range(0, len(where), step):
@@ -248,6 +249,8 @@ def narrow(
         would have to be read.
     """
     products = candidates.products
+    if not len(products):
+        return None
     lowest = max(_first(products), cut.along)
     read = np.flatnonzero(products >= lowest)
     if len(read) < nearest:
@@ -273,7 +276,7 @@ def _first(products: ProductArray) -> int:
     """The product that about `_FIRST` rows reach, by some of them where there are many."""
     step = max(1, len(products) // _TO_ORDER)
     some = products[::step]
-    place = min(len(some), _FIRST // step)
+    place = min(len(some), max(1, _FIRST // step))
     return int(np.partition(some, -place)[-place])
 
 
