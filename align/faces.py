@@ -53,6 +53,9 @@ _LEAST_SIDE_PX = 24
 Faces = Sequence[Sequence[FaceDetection]]
 """Per frame the detections."""
 
+# Faces from which another thread cuts half of them out
+_WORTH_SHARING = 4
+
 _THREADS = min(2, os.cpu_count() or 1)
 _LOADING = threading.Lock()
 
@@ -272,9 +275,11 @@ def _choose_main(frames: Sequence[Frame], candidates: Sequence[Track]) -> Track 
 
 
 def _cut_out(frames: Sequence[Frame], track: Track) -> list[ImageArray]:
-    """The aligned faces of a track in order of time. Two threads share them."""
+    """The aligned faces of a track in order of time. Two threads share more than a few."""
     places = list(zip(track.frames, track.detections, strict=True))
     cut = partial(_cut_places, frames)
+    if len(places) < _WORTH_SHARING:
+        return cut(places)
     middle = len(places) // 2
     with beside(partial(cut, places[middle:])) as rest:
         return cut(places[:middle]) + rest.result()
