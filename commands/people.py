@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from utils.wording import count_noun
 if TYPE_CHECKING:
     from gallery.records.people_list import PeopleQuery
     from gallery.store import Store
+    from recognition.recognizer import Recognizer
     from recognition.suspects import Suspects, SuspectSearch
 
 NO_END = "none"
@@ -101,10 +102,18 @@ def _open_list(part: PeopleQuery) -> Iterator[Store]:
             yield store
         return
     with open_recognizer() as opened:
-        if part["search"]:
-            opened.suspects.ask_about(opened.store.keys_fitting(part["search"]))
-        part["suspects"] = opened.suspects.keys_of(part["kind"], _check(opened.suspects))
+        part["suspects"] = _find_suspects(opened, part["search"], part["kind"])
         yield opened.store
+
+
+def _find_suspects(opened: Recognizer, search: str, kind: Kind) -> Collection[int]:
+    """Compare those whom a search finds with everybody, or everybody with everybody."""
+    if search:
+        keys = opened.store.keys_fitting(search)
+        if not keys:
+            return ()
+        opened.suspects.ask_about(keys)
+    return opened.suspects.keys_of(kind, _check(opened.suspects))
 
 
 def _check(suspects: SuspectSearch) -> Suspects:

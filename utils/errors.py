@@ -223,7 +223,7 @@ class PoorQualityError(ClipRefusedError):
 
 
 class UnlikePersonError(ClipRefusedError):
-    """The clip is more likely of somebody else than of the person it is enrolled for."""
+    """The face is not plainly that of the person it is enrolled for, or the voice is another's."""
 
     code = "unlike_person"
 

@@ -165,6 +165,8 @@ def test_a_search_compares_those_it_finds_alone(
     assert compared == [3, 4, 5]
     assert "2/3  about" in found.stderr
     assert "3 pairs among 3 entries" in found.stderr
+    nobody = run("list --kind duplicate --search nobody")
+    assert (nobody.stdout, compared) == ("", [3, 4, 5]), "nobody is compared for nobody"
 
 
 def test_export(run: Callable[..., Result], tmp_path: Path) -> None:

@@ -87,12 +87,12 @@ def test_another_service_is_said_to_be_one(
             assert done.stderr.startswith("Error: no_service: ")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_an_answer_that_cannot_be_written_is_told_in_a_line() -> None:
     with Path("/dev/full").open("w") as full:
-        for words in (["cli.py", "--help"], ["cli.py", "settings"]):
-            done = _run(words, full.fileno())
-            assert "disk is full" in done.stderr
-            assert done.stderr.count("\n") == 1
+        done = _run(["cli.py", "settings"], full.fileno())
+    assert "disk is full" in done.stderr
+    assert done.stderr.count("\n") == 1
     program = "import Request, sys; sys.exit(Request.write('an answer'))"
     with Path("/dev/full").open("w") as full:
         done = _run(["-c", program], full.fileno())
@@ -108,6 +108,7 @@ def _run(words: list[str], output: int) -> subprocess.CompletedProcess[str]:
         stderr=subprocess.PIPE,
         text=True,
         check=False,
+        timeout=60,
     )
 
 

@@ -96,6 +96,12 @@ describe("figures", () => {
   });
 });
 
+describe("names", () => {
+  it("are parted as the language does", () => {
+    assert.equal(format.formatList(["Ann", "Ben", "Cem"]), "Ann, Ben, Cem");
+  });
+});
+
 describe("a moment", () => {
   it("is written as date and time", () => {
     assert.match(format.formatMoment("2026-01-31T12:15:00Z", "never"), /Ja?n? ?.*2026/);

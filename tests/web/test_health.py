@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +16,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from gallery.records import clock
+from gallery.store import open_store
+from jobs import hindrances
+from jobs.hindrances import find_hindrances
 from tests.support.shapes import assert_error
+from utils.config import Settings
 from utils.errors import StoreUnavailableError
+from web.api.metrics import TROUBLES
+from web.pages.pages import LANGUAGES, texts
 
 
 def reasons(client: FlaskClient) -> dict[str, dict[str, Any]]:
@@ -65,6 +74,27 @@ def test_a_worker_that_ended(client: FlaskClient, app: Flask) -> None:
 def test_a_slow_database(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.hindrances.SLOW_S", 0.0)
     assert codes(client) == ["database_slow"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_details_fill_every_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    now = datetime.now(UTC)
+    monkeypatch.setattr(hindrances, "SLOW_S", -1.0)
+    monkeypatch.setattr(hindrances, "last_backup", lambda _: now - timedelta(days=400))
+    monkeypatch.setattr(hindrances, "LEAST_ROOM_BYTES", math.inf)
+    settings = Settings.of(data_dir=tmp_path, backup_dir=tmp_path / "backups")
+    with closing(open_store(settings)) as store:
+        store.clock_jump = clock.ClockJump(now, now - timedelta(days=3))
+        found = find_hindrances(store, settings)
+    assert {one.code for one in found} | {"worker_dead"} == set(TROUBLES)
+    said = texts(language, "health")
+    keys = {"clock": ("health.clock_ahead", "health.clock_behind")}
+    for one in found:
+        for key in keys.get(one.code, (f"health.{one.code}",)):
+            assert "{" in said[key]
+            assert "{" not in said[key].format_map(one.details)
 
 
 def test_live_needs_no_database_and_ready_does(

@@ -20,6 +20,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 from flask_restx import Api
 
 from gallery.results import ACTIONS, Role
+from jobs.people_table import AUTO, ENCODINGS
 from web.state import scribe, settings
 
 LANGUAGES = {"en": "English", "ko": "한국어", "zh": "中文"}
@@ -212,9 +213,14 @@ def _audit() -> Response:
     return page("audit", actions=ACTIONS)
 
 
+def _enrol() -> Response:
+    """Enrol many people."""
+    return page("enrol", encodings=[name for name in ENCODINGS if name != AUTO])
+
+
+_OWN = {"audit": _audit, "enrol": _enrol}
 for _name, _url in CONSOLE.items():
-    _view = _audit if _name == "audit" else _serve_console(_name)
-    blueprint.add_url_rule(_url, _name, _view)
+    blueprint.add_url_rule(_url, _name, _OWN.get(_name) or _serve_console(_name))
 
 
 @blueprint.get("/transcribe")

@@ -8,6 +8,7 @@ import {
   withButtonsDisabled,
 } from "../shared/dom.js";
 import { asApiError } from "../shared/errors.js";
+import { formatList } from "../shared/format.js";
 import { deletePerson } from "../shared/service.js";
 import { t } from "../shared/texts.js";
 import * as service from "./service.js";
@@ -163,7 +164,7 @@ function nameThem(people) {
   );
   const more = people.length - first.length;
   return t(more ? "people.these_more" : "people.these", {
-    names: names.join(", "),
+    names: formatList(names),
     n: more,
   });
 }

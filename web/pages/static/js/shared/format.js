@@ -65,3 +65,10 @@ export function formatMoment(iso, missing) {
   });
   return format.format(new Date(iso));
 }
+
+/**
+ * Write names one after the other, as the language of the page does.
+ * @param {string[]} names
+ */
+export const formatList = (names) =>
+  new Intl.ListFormat(language, { style: "narrow" }).format(names);
