@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator
 
+from gallery.damage import damage_error
+
 MAX_KEY = 2**31 - 1
 """Highest internal number of a row: PostgreSQL refuses to compare it with a higher one."""
 
@@ -21,6 +23,18 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Make what reads a value. It raises StoreUnavailableError for a damaged one."""
+        read = super().result_processor(dialect, coltype)
+
+        def read_moment(value: Any) -> Any:
+            try:
+                return read(value) if read else value
+            except (TypeError, ValueError) as error:
+                raise damage_error("a time that is none") from error
+
+        return read_moment
 
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> Any:
         """Store as UTC."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gallery.damage import damage_error
 from utils.arrays import EMBEDDING_SIZE, Float32Array, IndexArray
 from utils.modality import Embedding, Modality
 
@@ -64,7 +65,13 @@ def to_bytes(embedding: Embedding) -> bytes:
 
 
 def from_bytes(stored: Sequence[bytes]) -> Float32Array:
-    """Read n stored embeddings as (n, 512) float32."""
+    """Read n stored embeddings as (n, 512) float32.
+
+    Raises StoreUnavailableError where one is damaged.
+    """
+    size = EMBEDDING_SIZE * _STORED.itemsize
+    if not all(isinstance(one, bytes) and len(one) == size for one in stored):
+        raise damage_error(f"a vector that is not of {size} bytes")
     return (
         np.frombuffer(b"".join(stored), _STORED)
         .reshape(-1, EMBEDDING_SIZE)

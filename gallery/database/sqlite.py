@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import shutil
@@ -30,6 +31,7 @@ from sqlalchemy import exc as sa
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.pool import QueuePool
 
+from gallery.damage import damage_error
 from gallery.database import residue
 from gallery.database.base import Database, LockedError
 from utils.errors import ConfigError, GalleryError, StorageFullError, StoreUnavailableError
@@ -70,6 +72,7 @@ class SqliteDatabase(Database):
             max_overflow=24,
             pool_timeout=30,
             hide_parameters=True,  # names and vectors stay out of error texts
+            json_deserializer=_read_json,
         )
         super().__init__(engine, engine.execution_options(writes=True))
         event.listen(engine, "begin", _begin)
@@ -236,6 +239,8 @@ class SqliteDatabase(Database):
     def _translate(self, error: BaseException | None) -> GalleryError:
         code = _code(error)
         log.error("database: %s (%s)", code, error)
+        if "Could not decode" in str(error):
+            return damage_error("a text that is not UTF-8")
         if code == "SQLITE_FULL" or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
             return StorageFullError("The disk of the database is full.")
         if code.startswith("SQLITE_IOERR") and self._is_full():
@@ -271,6 +276,13 @@ _MESSAGES = {
     "SQLITE_IOERR": "The disk of the database reports an error.",
     "SQLITE_ERROR": "The database is not one of this service.",
 }
+
+
+def _read_json(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise damage_error("JSON that cannot be read") from error
 
 
 def _code(error: BaseException | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from gallery import vectors
+from gallery.damage import damage_error
 from gallery.encryption.sealing import Codec
 from gallery.records import (
     feedback,
@@ -128,4 +129,6 @@ def _readable(value: Any) -> Any:
         return {name: _readable(v) for name, v in value.items()}
     if isinstance(value, list):
         return [_readable(v) for v in value]
+    if isinstance(value, bytes):  # in a column of texts
+        raise damage_error("bytes in the place of a text")
     return value.isoformat() if isinstance(value, datetime) else value
