@@ -20,6 +20,15 @@ _CHANNELS = 8
 # channels that have nothing in common it is 0, give or take some hundredths.
 _OUT_OF_PHASE = -0.1
 
+# So large a share of samples beyond 1.5 is no overshoot of a codec, which stays below.
+_BEYOND = 1.5
+_BEYOND_SHARE = 0.01
+# Single samples of a damaged file are no peak.
+_PEAK_SHARE = 0.999
+# Beyond that samples are integers: of 16, 24 or 32 bits.
+_MOST_GAIN = 128
+_INTEGERS = (2**15, 2**23, 2**31)
+
 
 def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:
     """Decode the packets of a sound track, at most `limits.read_s` seconds.
@@ -67,9 +76,32 @@ def _correlate(one: Float32Array, other: Float32Array) -> float:
     return float(np.dot(first, second)) / scale if scale > 0 else 0.0
 
 
-def clip_levels(samples: Float32Array) -> Float32Array:
-    """Bring samples (any shape) into [-1, 1]. What is no number is 0."""
-    return np.clip(np.nan_to_num(samples), -1.0, 1.0)
+class Scale:
+    """Full scale of a recording: 1, unless its samples are plainly beyond.
+
+    Some programs write integers, or a gain beyond 1, into files of floats. What a codec
+    drives beyond 1 is cut.
+    """
+
+    def __init__(self) -> None:
+        self._full = 1.0
+
+    def clip_levels(self, samples: Float32Array) -> Float32Array:
+        """Bring samples (any shape) into [-1, 1]. What is no number is 0."""
+        numbers = np.nan_to_num(samples)
+        self._full = max(self._full, _full_scale(numbers))
+        return np.asarray(np.clip(numbers / np.float32(self._full), -1.0, 1.0), np.float32)
+
+
+def _full_scale(samples: Float32Array) -> float:
+    """1, or the least power of two, or scale of integers, that holds the samples."""
+    loud = np.abs(samples)
+    if np.count_nonzero(loud > _BEYOND) <= _BEYOND_SHARE * loud.size:
+        return 1.0
+    peak = float(np.quantile(loud, _PEAK_SHARE))
+    if peak <= _MOST_GAIN:
+        return float(2.0 ** np.ceil(np.log2(2 * peak)))
+    return float(next((full for full in _INTEGERS if peak <= full), _INTEGERS[-1]))
 
 
 class Resampler:
@@ -91,8 +123,7 @@ class Resampler:
         """Take the next frame, or None at the end of a stretch of one format.
 
         Returns:
-            Samples (n, channels) that are ready. Those of a rare file lie beyond [-1, 1], or are
-            no numbers: for `clip_levels`.
+            Samples (n, channels) that are ready, as `Scale.clip_levels` needs them.
         """
         if frame is not None and self.is_new_format(frame):
             self._resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=RATE_HZ)
@@ -112,6 +143,7 @@ class _Mixer:
 
     def __init__(self) -> None:
         self._resampler = Resampler()
+        self._scale = Scale()
         self._stretch: list[Float32Array] = []
         self._mixed: list[Float32Array] = []
 
@@ -129,7 +161,7 @@ class _Mixer:
     def _end_stretch(self) -> None:
         self._stretch += self._resampler.push(None)
         if self._stretch:
-            self._mixed.append(mix(clip_levels(np.concatenate(self._stretch))))
+            self._mixed.append(mix(self._scale.clip_levels(np.concatenate(self._stretch))))
         self._stretch = []
 
 

@@ -18,7 +18,7 @@ from av.container import InputContainer
 
 from align.container import UNDECODABLE, choose_picture, choose_sounds, open_container
 from align.decode import identify_kind
-from align.sound import Resampler, clip_levels, mix
+from align.sound import Resampler, Scale, mix
 from utils.arrays import RATE_HZ, Float32Array
 from utils.errors import MediaCorruptError, MediaTooLongError, NoBiometricError
 
@@ -122,9 +122,10 @@ def _keeper(channels: int) -> Combine:
 
 def _join(parts: Iterator[Float32Array], combine: Combine) -> Iterator[Float32Array]:
     """Join parts (n, channels) to blocks of `BLOCK`. The last one may be shorter."""
+    scale = Scale()
     pending: Float32Array | None = None
     for part in _gather(parts):
-        ready = combine(clip_levels(part))
+        ready = combine(scale.clip_levels(part))
         pending = ready if pending is None else np.concatenate([pending, ready])
         while len(pending) >= BLOCK:
             yield pending[:BLOCK]

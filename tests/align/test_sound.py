@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from align.aligner import Aligner
 from align.decode import ReadLimits, read_clip
 from align.sound import mix
+from align.sound_stream import open_sound
 from align.speech import analyse_speech
 from tests.support import media
 from utils.arrays import RATE_HZ, Float32Array
@@ -114,3 +116,30 @@ def test_a_constant_offset_changes_no_judgement(offset: float) -> None:
     assert shifted.quality.clipping == clean.quality.clipping == 0
     assert shifted.speech is not None
     assert abs(float(shifted.speech.samples.mean())) < 0.01
+
+
+FACTORS = {"gain": 10.0, "integers": 2.0**15, "wide integers": 2.0**31}
+
+
+@pytest.mark.parametrize("factor", FACTORS.values(), ids=FACTORS)
+def test_samples_far_beyond_full_scale_are_heard_as_they_were(
+    tmp_path: Path, factor: float
+) -> None:
+    """Integers in a file of floats, and a gain beyond 1."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, SPEECH * factor, RATE_HZ, subtype="FLOAT")
+    speech = SPEECH.astype(np.float32)
+    heard = read_samples(path)
+    assert np.corrcoef(heard, speech)[0, 1] > 0.9999
+    assert 0.1 < np.abs(heard).max() < 1
+    with open_sound(path, max_s=10) as sound:
+        streamed = np.concatenate(list(sound.blocks))
+    assert np.corrcoef(streamed, speech)[0, 1] > 0.99
+
+
+def test_what_a_codec_drives_beyond_full_scale_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    loud = (SPEECH * (1.4 / np.abs(SPEECH).max())).astype(np.float32)
+    loud[5:9] = [np.inf, -np.inf, np.nan, 1e30]
+    soundfile.write(path, loud, RATE_HZ, subtype="FLOAT")
+    assert np.array_equal(read_samples(path), np.clip(np.nan_to_num(loud), -1, 1))
