@@ -34,8 +34,8 @@ Examine = Callable[[Clip, "Ahead"], Capture | None]
 Heard = tuple[SpeechAnalysis, int, float]
 """The speech, the number of the sound that has it, and the milliseconds that it took."""
 
-Hear = Callable[[tuple[Waveform, ...]], Heard]
-"""Hears the sounds of a clip."""
+Hear = Callable[[tuple[Waveform, ...], Callable[[Heard], None]], None]
+"""Hears the sounds of a clip, and tells what was heard before it does more with that."""
 
 # Frames of a film that are kept: those of a minute
 _MOST_FILM = 60 * FILM_HZ
@@ -70,7 +70,8 @@ class Ahead(ExitStack):
         self._examine = examine
         self._demand = demand
         self._is_examined = False
-        self._hearing: Future[Heard] | None = None
+        self._hearing: Future[None] | None = None
+        self._heard: Future[Heard] = Future()
         self._look: FirstLook | None = None
         self._seen_s: list[float] = []
         self._film: list[GreyFrame] = []
@@ -84,7 +85,15 @@ class Ahead(ExitStack):
         """Begin to hear, unless something is heard already. Without sound no mouth is needed."""
         self._has_sound = bool(waveforms)
         if self._hearing is None:
-            self._hearing = self.enter_context(beside(partial(self._hear, waveforms)))
+            self._hearing = self.enter_context(beside(partial(self._hear_and_tell, waveforms)))
+
+    def _hear_and_tell(self, waveforms: tuple[Waveform, ...]) -> None:
+        try:
+            self._hear(waveforms, self._heard.set_result)
+        except BaseException as error:
+            if not self._heard.done():
+                self._heard.set_exception(error)
+            raise
 
     def see(self, frame: Frame) -> Frame:
         """Look at the next frame."""
@@ -157,4 +166,9 @@ class Ahead(ExitStack):
     def result(self) -> Heard:
         """Wait for what was heard."""
         assert self._hearing is not None
-        return self._hearing.result()
+        return self._heard.result()
+
+    def finish(self) -> None:
+        """Wait until all is done with the sound. Raises what that raised."""
+        if self._hearing is not None:
+            self._hearing.result()

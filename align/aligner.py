@@ -127,8 +127,11 @@ class Aligner:
             read_ms = (time.perf_counter() - started) * 1000
             timings["decode"] = read_ms - timings["sound"] - ahead.look_ms - ahead.mouth_ms
             if ahead.opening is None:
-                return self._examine(clip, ahead, timings)
-            return replace(ahead.opening, timings_ms=timings | ahead.opening.timings_ms)
+                capture = self._examine(clip, ahead, timings)
+            else:
+                capture = replace(ahead.opening, timings_ms=timings | ahead.opening.timings_ms)
+            ahead.finish()
+            return capture
 
     @contextmanager
     def _read_here(
@@ -178,8 +181,17 @@ class Aligner:
         capture.timings_ms["mouth"] += ahead.mouth_ms
         return replace(capture, mouth_film=film)
 
-    def _hear(self, waveforms: tuple[Waveform, ...], *, listen: Listen | None) -> Heard:
-        """Analyse the first sound with speech, or the first sound where none has any."""
+    def _hear(
+        self,
+        waveforms: tuple[Waveform, ...],
+        tell: Callable[[Heard], None],
+        *,
+        listen: Listen | None,
+    ) -> None:
+        """Analyse the first sound with speech, or the first sound where none has any.
+
+        What was heard is told before `listen`, which may take long, is given the speech.
+        """
         least_s = self._settings.min_speech_s
         times: dict[str, float] = {}
         with timed(times, "speech"):
@@ -187,9 +199,9 @@ class Aligner:
             others = (analyse_speech(sound, least_s) for sound in waveforms[1:])
             numbered = enumerate(chain([first], others))
             heard, speech = next((one for one in numbered if one[1].speech), (0, first))
+        tell((speech, heard, times["speech"]))
         if listen and speech.speech:
             listen(speech.speech)
-        return speech, heard, times["speech"]
 
 
 def _is_plain(faces: FaceAnalysis) -> bool:
