@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -278,16 +277,17 @@ def test_mouths_are_those_of_the_whole_film(
     assert first >= 16
 
 
+def hear_nothing(_: tuple[Waveform, ...], tell: Callable[[Heard], None]) -> None:
+    tell((analyse_speech(None, 1.0), 0, 0.0))
+
+
 @pytest.mark.parametrize(("name", "is_used"), [("clip", True), ("sparse", False)])
 def test_the_first_look_is_used_where_it_saw_what_counts(
     name: str, decoders: Decoders, request: pytest.FixtureRequest, *, is_used: bool
 ) -> None:
     path = request.getfixturevalue(name)
-    nothing = analyse_speech(None, 1.0), 0, 0.0
     with (
-        Ahead(
-            FaceDetector(), lambda _, tell: tell(nothing), SETTINGS.max_frames, want_more
-        ) as ahead,
+        Ahead(FaceDetector(), hear_nothing, SETTINGS.max_frames, want_more) as ahead,
         decoders.read(path, None, audience=ahead) as (read, _),
     ):
         assert (ahead.find(read.frames) is not None) is is_used
@@ -360,51 +360,9 @@ def test_an_opening_is_examined_once_and_asked_about_by_the_clock_of_the_sound()
         return None
 
     wanting = Wanting(allowed_s=6.0)
-    nothing = analyse_speech(None, 1.0), 0, 0.0
-    with Ahead(FaceDetector(), lambda _, tell: tell(nothing), 5, examine, demand=wanting) as ahead:
+    with Ahead(FaceDetector(), hear_nothing, 5, examine, demand=wanting) as ahead:
         for count in (3, 4, 5):
             seen = Clip(frames[:count], (sound,), 10.0, "0" * 64, sound_starts_s=(-3.0,))
             assert not ahead.is_enough(seen)
     assert wanting.asked_s == [(3.0, 5.0), (3.0, 6.0)]
     assert examined == [4]
-
-
-def test_one_sound_is_heard() -> None:
-    """A decoder that is not what it was may tell of sounds without end."""
-    heard: list[tuple[Waveform, ...]] = []
-
-    def hear(waveforms: tuple[Waveform, ...], _: Callable[[Heard], None]) -> None:
-        heard.append(waveforms)
-
-    sounds = [(Waveform(media.tone(0.1), 16_000),) for _ in range(3)]
-    with Ahead(FaceDetector(), hear, 2, want_more) as ahead:
-        for sound in sounds:
-            ahead.hear(sound)
-    assert heard == sounds[:1]
-
-
-def test_what_was_heard_is_known_while_the_voice_is_embedded() -> None:
-    embedded = threading.Event()
-    nothing = analyse_speech(None, 1.0), 0, 0.0
-
-    def hear(_: tuple[Waveform, ...], tell: Callable[[Heard], None]) -> None:
-        tell(nothing)
-        assert embedded.wait(60)
-        raise ValueError("the encoder fails")
-
-    with Ahead(FaceDetector(), hear, 2, want_more) as ahead:
-        ahead.hear(())
-        assert ahead.result() is nothing
-        embedded.set()
-        with pytest.raises(ValueError, match="encoder"):
-            ahead.finish()
-
-
-def test_a_hearing_that_fails_is_told() -> None:
-    def hear(*_: object) -> None:
-        raise ValueError("no analysis")
-
-    with Ahead(FaceDetector(), hear, 2, want_more) as ahead:
-        ahead.hear(())
-        with pytest.raises(ValueError, match="no analysis"):
-            ahead.result()
