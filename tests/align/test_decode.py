@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -14,6 +15,7 @@ import numpy as np
 import pillow_heif
 import pytest
 
+from align import video
 from align.container import scale_ticks
 from align.decode import ReadLimits, read_clip, read_timed
 from align.sniff import sniff
@@ -135,6 +137,26 @@ def test_frames_are_spread_evenly_over_the_clip(tmp_path: Path) -> None:
         ).frames
     ]
     assert [int(t / 0.5) for t in times] == [0, 1, 2, 3, 4, 5]
+
+
+def test_small_videos_are_decoded_by_one_thread_and_larger_ones_by_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+    real = video.prepare_codec
+
+    def note(codec: Any, limits: ReadLimits, threads: int) -> None:
+        real(codec, limits, threads)
+        counts.append(codec.thread_count)
+
+    monkeypatch.setattr(video, "prepare_codec", note)
+    monkeypatch.setattr(video, "_THREADS", 3)
+    path = media.write_video(tmp_path / "a.mp4", grey_frames(36), None, 12)
+    height, width = read_clip(path, LIMITS).frames[0].image.shape[:2]
+    for most_px in (36 * height * width, 36 * height * width - 1):
+        monkeypatch.setattr(video, "_SMALL_PX", most_px)
+        read_clip(path, LIMITS)
+    assert counts == [1, 1, 3]
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])

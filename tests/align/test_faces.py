@@ -286,6 +286,15 @@ def test_the_nearer_of_two_people_is_the_main_person(detector: FaceDetector) -> 
     assert all(f.detection.centre_xy[0] < 480 for f in analysis.faces)
 
 
+def test_a_single_face_needs_no_other_thread(
+    detector: FaceDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = frames_of(scene(1, (480, 360), 200))
+    detections = find_faces(detector, frames)
+    monkeypatch.setattr("align.faces.beside", None)
+    assert len(analyse_faces(frames, detections, 24).faces) == 1
+
+
 def test_faces_are_sorted_best_first_and_aligned(detector: FaceDetector) -> None:
     frames = frames_of(*(scene(1, (480, 360), 330, blur=b) for b in (6, 0, 3, 9)))
     analysis = analyse_faces(frames, find_faces(detector, frames), 24)

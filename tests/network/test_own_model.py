@@ -213,6 +213,15 @@ def test_a_network_for_batches_of_one_other_sizes_and_bgr(tmp_path: Path) -> Non
     )
 
 
+def test_colours_are_scaled_then_centred_each_by_its_own_numbers() -> None:
+    images = random_faces(2)
+    as_they_are = FaceInput().prepare(images)
+    np.testing.assert_array_equal(as_they_are, images)
+    mean, std = (0.5, 0.4, 0.3), (0.25, 0.5, 2.0)
+    prepared = FaceInput(scale=1 / 255, mean=mean, std=std).prepare(images)
+    np.testing.assert_allclose(prepared, (images / 255 - mean) / std, atol=1e-5)
+
+
 def test_a_card_written_by_hand_is_checked_when_it_is_loaded(tmp_path: Path) -> None:
     result = add_model("face", face_network(tmp_path / "a.onnx"), tmp_path / "face")
     assert result.exit_code == 0, result.output
