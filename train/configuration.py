@@ -117,6 +117,7 @@ def read_config(
             "Train it with: cli.py train --config FILE",
         )
     check_keys(config, name, file.name)
+    _refuse_empty(config["data"], f"[data] of {file.name}")
     _find_data(config["data"], file.parent)
     if data:
         config["data"]["train"] = str(data.resolve())
@@ -150,6 +151,18 @@ def read_task(file: Path) -> str:
             'Write it in the first line: task = "voice"',
         )
     return str(task)
+
+
+def _refuse_empty(table: dict[str, Any], where: str) -> None:
+    """Raise ConfigError for an empty path, which would be the current folder."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            _refuse_empty(value, f"[{key}] of {where}")
+        elif isinstance(value, str) and not value.strip():
+            raise ConfigError(
+                f"A path is not empty. Received: {key} = {value!r} in {where}",
+                "Name a file or folder. . is the current one.",
+            )
 
 
 def _find_data(data: dict[str, Any], folder: Path) -> None:

@@ -62,6 +62,7 @@ class SqliteDatabase(Database):
     def __init__(self, url: URL, busy_timeout_s: float) -> None:
         self._path = _path_of(url)
         _check_writable(self._path)
+        _refuse_emptied(self._path)
         self._busy_timeout_s = busy_timeout_s
         self._descriptors: dict[str, int] = {}
         engine = create_engine(
@@ -340,6 +341,20 @@ def _check_writable(path: Path) -> None:
             "The folder of the gallery must be one that can be written. Received:"
             f" {path.parent} ({fault})",
             "Change its owner or its mode, or name another folder: DUET_DATA_DIR.",
+        )
+
+
+def _refuse_emptied(path: Path) -> None:
+    """Raise StoreUnavailableError for a file that was emptied beside its log.
+
+    SQLite would take it for a new one, and remove the log. The log is looked at first:
+    a process that makes the file fills it before.
+    """
+    log_file = path.with_name(path.name + "-wal")
+    if log_file.exists() and log_file.stat().st_size and path.exists() and not path.stat().st_size:
+        raise StoreUnavailableError(
+            "The database file is empty, and its log is not: what it held was cut off.",
+            "Keep both files elsewhere, and restore a backup (docs/backup.md).",
         )
 
 

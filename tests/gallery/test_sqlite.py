@@ -234,6 +234,18 @@ def test_text_that_is_no_text_is_no_damage_of_the_file(tmp_path: Path) -> None:
     database.close()
 
 
+def test_a_file_that_was_emptied_is_no_new_gallery(tmp_path: Path) -> None:
+    file = tmp_path / "duet.db"
+    log_file = tmp_path / "duet.db-wal"
+    file.touch()
+    open_gallery(tmp_path).close()  # as after a start that was cut off
+    file.write_bytes(b"")
+    log_file.write_bytes(b"pages")
+    with pytest.raises(StoreUnavailableError, match="its log is not"):
+        open_gallery(tmp_path)
+    assert log_file.read_bytes() == b"pages"
+
+
 def test_a_damaged_schema(tmp_path: Path) -> None:
     open_gallery(tmp_path).close()
     file = tmp_path / "duet.db"

@@ -81,6 +81,13 @@ def test_the_configuration_in_the_folder_of_a_run_is_one(
     assert {**again, "loop": config["loop"]} == config
 
 
+def test_an_empty_path_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('task = "voice"\n[data]\ntrain = "x"\ncache = " "\n')
+    with pytest.raises(ConfigError, match=r"Received: cache = ' ' in .data. of mine.toml"):
+        read_config("voice", file)
+
+
 def test_a_list_in_the_place_of_a_table_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('task = "voice"\n[data]\ntrain = "x"\ndev_trials = ["y"]\n')
