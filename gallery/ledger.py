@@ -18,8 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
-
+from gallery.database.base import Database
 from gallery.records import deletions
 from gallery.records.deletions import Deletion
 
@@ -32,15 +31,20 @@ class Ledger:
         self._noted = 0
         """Up to this row of the audit everything is noted."""
 
-    def update(self, connection: Connection) -> None:
+    def update(self, database: Database) -> None:
         """Append the deletions that are not noted yet, safe on the disk.
 
-        Raises OSError.
+        Raises StoreUnavailableError for the database, and OSError for the file, which is
+        written after the transaction: inside it an error would pass for the database's.
         """
-        later = deletions.after(connection, self._noted)
-        if not later:
-            return
-        file = self._file_of(deletions.lineage_of(connection))
+        with database.read() as connection:
+            later = deletions.after(connection, self._noted)
+            lineage = deletions.lineage_of(connection)
+        if later:
+            self._append(self._file_of(lineage), later)
+            self._noted = later[-1].event_id
+
+    def _append(self, file: Path, later: tuple[Deletion, ...]) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "a") as stream:
@@ -51,7 +55,6 @@ class Ledger:
             stream.write("".join(f"\n{_line(deletion)}" for deletion in new))
             stream.flush()
             os.fsync(stream.fileno())
-        self._noted = later[-1].event_id
 
     def read(self, lineage: str) -> list[Deletion]:
         """Read all deletions of a gallery, in the order in which they were noted."""

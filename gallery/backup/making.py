@@ -66,8 +66,7 @@ def make_backup(
             files=folder.hash_files(partial),
         )
         folder.write_manifest(partial, manifest)
-    with store.database.read() as connection:
-        Ledger(parent).update(connection)
+    Ledger(parent).update(store.database)
     made = partial.with_name(partial.name.removesuffix(folder.PARTIAL))
     return Backup(made, folder.read_manifest(made))
 

@@ -129,15 +129,17 @@ class Transactions:
     def note_deletions(self) -> None:
         """Note in the ledger what was deleted and is not noted yet.
 
-        A disk that takes no note stops no deletion: the next call notes it.
+        Those deletions stand. What stops the note stops nothing else: the next call
+        notes them.
         """
         if self._ledger is None:
             return
         try:
-            with self.database.read() as connection:
-                self._ledger.update(connection)
+            self._ledger.update(self.database)
         except OSError as error:
             log.error("the ledger of deletions took no note (%s)", error.strerror)
+        except (StorageFullError, StoreUnavailableError) as error:
+            log.error("the ledger of deletions took no note (%s)", error.code)
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[Connection, Erasure]]:

@@ -311,8 +311,7 @@ def test_killed_at_any_moment_a_backup_is_whole_or_not_there(
     store = open_at(tmp_path / "g.db")
     alive = {person.person_id for person in store.list_people(limit=200).people}
     store.note_deletions()
-    with store.database.read() as connection:
-        Ledger(tmp_path / "kept").update(connection)
+    Ledger(tmp_path / "kept").update(store.database)
     store.close()
     backups = find_backups(tmp_path / "kept")
     for number, backup in enumerate((backups[0], backups[-1])):

@@ -291,8 +291,7 @@ def test_nothing_of_a_deleted_stranger_is_left_or_restored(tmp_path: Path, clip:
     assert present_in(tmp_path / "data", source.encode()) == []
     from gallery.ledger import Ledger
 
-    with recognizer.store.database.read() as connection:
-        Ledger(tmp_path / "safe").update(connection)
+    Ledger(tmp_path / "safe").update(recognizer.store.database)
     rotation.rotate(recognizer.store.database, keys[1], [keys[0]])
     recognizer.close()
     rotated = recognizer_of(chosen, codec=keys[1])
