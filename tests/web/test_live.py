@@ -275,6 +275,15 @@ def test_pages_of_other_origins_are_refused(address: str) -> None:
     LiveClient(address, {"Origin": "http://127.0.0.1"}).close()
 
 
+@pytest.mark.parametrize(
+    "headers", [{}, {"Sec-WebSocket-Version": "5"}, {"Sec-WebSocket-Version": "13"}]
+)
+def test_a_handshake_of_another_kind_is_refused(address: str, headers: dict[str, str]) -> None:
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", **headers}
+    answer = requests.get(f"http://{address}/v1/live", headers=upgrade, timeout=10)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
+
+
 def test_sentences_are_in_the_language_of_the_client(address: str) -> None:
     client = LiveClient(address, {"Accept-Language": "ko"})
     assert "모델" in client.take()["message"]

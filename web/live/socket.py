@@ -21,6 +21,8 @@ from simple_websocket import ConnectionClosed, Server
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import ProtocolError
 
+from utils.errors import InvalidRequestError
+
 MOST_WAITING_S = 30.0
 """Seconds of sound that wait to be written down."""
 MOST_MESSAGE_BYTES = 1 << 20
@@ -83,10 +85,19 @@ class LiveSocket(Server):
         super().__init__(environ, receive_bytes=_READ_BYTES, ping_interval=PING_S)
 
     def handshake(self) -> None:
-        """Shake hands, over a connection that two threads may use from now on."""
+        """Shake hands, over a connection that two threads may use from now on.
+
+        Raises InvalidRequestError.
+        """
         if isinstance(self.sock, ssl.SSLSocket):
             self.sock = SharedTls(self.sock, self._sending)
-        super().handshake()
+        try:
+            super().handshake()
+        except ProtocolError as error:
+            raise InvalidRequestError(
+                f"A WebSocket opens with the headers of RFC 6455. Received: {error}",
+                "Use a client of version 13, and look for a proxy that drops headers.",
+            ) from error
 
     @property
     def is_idle(self) -> bool:
