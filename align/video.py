@@ -193,14 +193,14 @@ class _Decoder:
     def _pictures(self, packets: list[TimedPacket]) -> Iterator[av.VideoFrame]:
         """Yield the decoded frames in the order of showing, without damaged ones."""
         for packet in [*(p.packet for p in packets), None]:
+            if self.is_late:
+                return
             try:
                 for frame in self._codec.decode(packet):
                     if not frame.is_corrupt:
                         yield frame
             except UNDECODABLE:
                 continue
-            if self.is_late:
-                return
 
 
 def _refuse_slow(frames: list[Frame], limits: ReadLimits) -> None:
