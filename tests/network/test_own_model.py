@@ -217,7 +217,8 @@ def test_colours_are_scaled_then_centred_each_by_its_own_numbers() -> None:
     images = random_faces(2)
     as_they_are = FaceInput().prepare(images)
     np.testing.assert_array_equal(as_they_are, images)
-    mean, std = (0.5, 0.4, 0.3), (0.25, 0.5, 2.0)
+    mean = (0.5, 0.4, 0.3)
+    std = (0.25, 0.5, 2.0)
     prepared = FaceInput(scale=1 / 255, mean=mean, std=std).prepare(images)
     np.testing.assert_allclose(prepared, (images / 255 - mean) / std, atol=1e-5)
 
