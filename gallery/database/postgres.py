@@ -181,7 +181,9 @@ class PostgresDatabase(Database):
         # The driver's own check, before anything is sent.
         if not state and type(error).__name__ == "DataError":
             return InvalidRequestError("Text must not hold NUL characters.")
-        log.error("database: %s (%s)", state or type(error).__name__, str(error).split("\n", 1)[0])
+        # The text of a statement's error may quote a value, that of a connection's does not
+        about = type(error).__name__ if state else str(error).split("\n", 1)[0]
+        log.error("database: %s (%s)", state or type(error).__name__, about)
         for start, make in _MEANINGS.items():
             if state.startswith(start):
                 return make()

@@ -239,7 +239,8 @@ class SqliteDatabase(Database):
 
     def _translate(self, error: BaseException | None) -> GalleryError:
         code = _code(error)
-        log.error("database: %s (%s)", code, error)
+        # The texts of SQLite and of an OSError quote values and name paths
+        log.error("database: %s", getattr(error, "strerror", None) or code)
         if "Could not decode" in str(error):
             return damage_error("a text that is not UTF-8")
         if code == "SQLITE_FULL" or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):

@@ -293,6 +293,23 @@ def test_errors_and_logs_hold_no_vectors_names_or_paths(
     assert str(tmp_path) not in texts
 
 
+def test_the_log_quotes_no_damaged_value_and_names_no_path(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.create_person("ann")
+    with store.database.write() as connection:
+        connection.execute(text("UPDATE people SET name = CAST(x'536563726574ff' AS TEXT)"))
+    with pytest.raises(StoreUnavailableError, match="not UTF-8") as caught:
+        store.find_person("ann")
+    with store.database.read() as connection:
+        (tmp_path / "data").rename(tmp_path / "elsewhere")
+        with pytest.raises(StoreUnavailableError, match="is gone"):
+            store.database.file_id(connection)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["database: OperationalError", "database: No such file or directory"]
+    assert "Secret" not in caught.value.message
+
+
 def test_killed_in_mid_transaction(tmp_path: Path) -> None:
     """A process that dies between the person and the template leaves neither."""
     script = f"""
