@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine
 from sqlalchemy import exc as sa
 
-from gallery.damage import damage_error
 from gallery.migrations import upgrade
 from utils.errors import DuetError, StoreUnavailableError
 
@@ -155,10 +154,6 @@ class Database(ABC):
             if isinstance(error, sa.IntegrityError):
                 raise
             raise self._translate(error.orig) from error
-        except sa.StatementError as error:
-            if isinstance(error.orig, TypeError | ValueError):  # a copy of a damaged value
-                raise damage_error("a value of another kind") from error
-            raise
         except self._raw_errors as error:
             raise self._translate(error) from error
         except sa.TimeoutError as error:

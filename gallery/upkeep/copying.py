@@ -16,8 +16,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, select
+from sqlalchemy.exc import StatementError
 
 from gallery import audit, tables
+from gallery.damage import damage_error
 from gallery.store import Store
 from utils.errors import InvalidRequestError, StorageFullError, StoreUnavailableError
 
@@ -106,10 +108,19 @@ def _refuse_filled(connection: Connection) -> None:
 def _copy(table: Table, read: Connection, write: Connection, progress: Progress) -> int:
     count = 0
     for rows in _batches(table, read):
-        write.execute(insert(table), rows)
+        _insert(table, write, rows)
         count += len(rows)
         progress(table.name, len(rows))
     return count
+
+
+def _insert(table: Table, write: Connection, rows: list[dict[str, Any]]) -> None:
+    try:
+        write.execute(insert(table), rows)
+    except StatementError as error:
+        if isinstance(error.orig, TypeError | ValueError):  # no value of its column
+            raise damage_error("a value of another kind") from error
+        raise
 
 
 def _batches(table: Table, connection: Connection) -> Iterator[list[dict[str, Any]]]:

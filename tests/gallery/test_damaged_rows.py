@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import select
+from sqlalchemy.exc import StatementError
 
 import cli
 from gallery.records.people import NewPerson
+from gallery.tables import templates
 from tests.support.gallery_parts import open_gallery
 from tests.support.templates import face
 
@@ -38,11 +42,18 @@ def test_a_damaged_value_is_one_line(
     store = open_gallery(tmp_path / "data")
     store.enroll(NewPerson("ann"), [face()])
     store.close()
-    with sqlite3.connect(tmp_path / "data/duet.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "data/duet.db", isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER events_no_update")
         connection.execute(damage)
     refuses(["people", "export", "ann"], DAMAGES[damage])
     refuses(["backup", str(tmp_path / "backups")], COPIED.get(damage, DAMAGES[damage]))
+
+
+def test_a_wrong_value_of_ours_is_no_damage(tmp_path: Path) -> None:
+    store = open_gallery(tmp_path)
+    with pytest.raises(StatementError, match="TypeError"), store.database.read() as connection:
+        connection.execute(select(templates).where(templates.c.vector == "text"))
+    store.close()
 
 
 def refuses(command: list[str], what: str) -> None:
