@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 
 class Turns:
     """A number of places. Who waits longest gets the next one."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(
+        self, places: int, new_event: Callable[[], threading.Event] = threading.Event
+    ) -> None:
+        self._new_event = new_event
         self._free = places
         self._waiting: deque[threading.Event] = deque()
         self._lock = threading.Lock()
@@ -23,7 +27,7 @@ class Turns:
             if self._free:
                 self._free -= 1
                 return True
-            turn = threading.Event()
+            turn = self._new_event()
             self._waiting.append(turn)
         try:
             turn.wait(timeout)

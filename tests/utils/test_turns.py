@@ -51,21 +51,17 @@ def test_there_are_as_many_places_as_were_said() -> None:
 
 
 @pytest.mark.parametrize("came", [False, True], ids=["none came", "one came just now"])
-def test_who_is_interrupted_takes_no_place_along(
-    monkeypatch: pytest.MonkeyPatch, came: bool
-) -> None:
-    turns = Turns(1)
+def test_who_is_interrupted_takes_no_place_along(came: bool) -> None:
+    class Interrupted(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            if came:
+                turns.release()
+            raise KeyboardInterrupt
+
+    turns = Turns(1, Interrupted)
     assert turns.acquire(0)
-
-    def interrupt(_event: threading.Event, _timeout: float) -> bool:
-        if came:
-            turns.release()
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Event, "wait", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            turns.acquire(LIMIT_S)
+    with pytest.raises(KeyboardInterrupt):
+        turns.acquire(LIMIT_S)
     assert waiting(turns) == 0
     if not came:
         turns.release()
