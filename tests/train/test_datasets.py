@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from train.data.datasets import Item, read_listing, shared_data_dir
 from utils.errors import DatasetError
+from utils.links import leads_back
 
 
 @pytest.fixture
@@ -31,6 +33,26 @@ def test_folder_of_identities(folder: Path) -> None:
     assert listing.labels == ("ann", "bea")
     assert listing.label_ids() == [0, 1, 1]
     assert list(listing.read_all()) == [b"ann/deep/1.webp", b"bea/1.PNG", b"bea/2.jpg"]
+
+
+def test_links_in_a_circle_and_up_are_no_person(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = read_listing(folder)
+    (folder / "one").symlink_to("other")
+    (folder / "other").symlink_to("one")
+    (folder / "up").symlink_to(folder.parent)
+    assert not leads_back(folder, folder / "one")
+    searched: list[str] = []
+    search = Path.glob
+
+    def note(root: Path, pattern: str) -> Iterator[Path]:
+        searched.append(root.name)
+        return iter(search(root, pattern))
+
+    monkeypatch.setattr(Path, "glob", note)
+    assert read_listing(folder) == before
+    assert sorted(searched) == ["ann", "bea"]
 
 
 def test_kind_decides_which_files_count(folder: Path) -> None:

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -206,10 +207,10 @@ def _from_folder(folder: Path, suffixes: frozenset[str]) -> Listing:
 
     A sub-folder may be a link, but not back to `folder` or above it.
     """
-    backward = {entry.name for entry in folder.iterdir() if leads_back(folder, entry)}
-    named = (path for path in folder.glob("*/**/*") if path.suffix.lower() in suffixes)
+    people = [sub for sub in folder.iterdir() if sub.is_dir() and not leads_back(folder, sub)]
+    below = chain.from_iterable(person.glob("**/*") for person in people)
+    named = (path for path in below if path.suffix.lower() in suffixes)
     relative = [path.relative_to(folder) for path in sorted(named) if path.is_file()]
-    relative = [path for path in relative if path.parts[0] not in backward]
     return Listing(folder, tuple(Item(path.as_posix(), path.parts[0]) for path in relative))
 
 
