@@ -27,8 +27,10 @@ class Hearing:
         """Embed the speech, where there is some that is not embedded yet."""
         if speech is self._speech:
             return
+        # Both are of one speech, also where the encoder fails: it is asked again
         self.embeddings = {}
+        self._speech = None
         if speech is not None:
             with timed(self.timings_ms, "voice_embedding"):
                 self.embeddings = {Modality.VOICE: check(self._encoder.embed(speech))}
-        self._speech = speech  # in the end: where the encoder failed, it is asked again
+        self._speech = speech

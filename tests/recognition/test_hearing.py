@@ -73,11 +73,14 @@ def test_speech_that_failed_is_embedded_when_it_comes_again(
 ) -> None:
     voice = StubVoice()
     hearing = Hearing(voice)
+    hearing.hear(before := speech(0.5))
     with monkeypatch.context() as patch, pytest.raises(TypeError):
         patch.setattr(voice, "embed", None)
         hearing.hear(said := speech(0.25))
-    hearing.hear(said)
-    assert hearing.embeddings.keys() == {Modality.VOICE}
+    assert hearing.embeddings == {}
+    for heard in (before, said):
+        hearing.hear(heard)
+        assert hearing.embeddings.keys() == {Modality.VOICE}
 
 
 def test_speech_that_was_heard_while_the_clip_was_read_is_not_embedded_again(
