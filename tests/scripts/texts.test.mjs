@@ -100,6 +100,20 @@ describe("names", () => {
   it("are parted as the language does", () => {
     assert.equal(format.formatList(["Ann", "Ben", "Cem"]), "Ann, Ben, Cem");
   });
+
+  it("have no last one where others follow", () => {
+    const cases = {
+      en: ["A, B, C", "A, B, C"],
+      ko: ["A, B 및 C", "A, B, C"],
+      zh: ["A、B、C", "A、B、C"],
+    };
+    for (const [inLanguage, [whole, first]] of Object.entries(cases)) {
+      const write = (names, more) => format.formatList(names, { more, inLanguage });
+      assert.equal(write(["A", "B", "C"], false), whole);
+      assert.equal(write(["A", "B", "C"], true), first);
+      assert.equal(write(["A"], true), "A");
+    }
+  });
 });
 
 describe("a moment", () => {

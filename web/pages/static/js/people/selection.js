@@ -164,7 +164,7 @@ function nameThem(people) {
   );
   const more = people.length - first.length;
   return t(more ? "people.these_more" : "people.these", {
-    names: formatList(names),
+    names: formatList(names, { more: more > 0 }),
     n: more,
   });
 }

@@ -67,8 +67,15 @@ export function formatMoment(iso, missing) {
 }
 
 /**
- * Write names one after the other, as the language of the page does.
+ * Write names one after the other, as a language does.
  * @param {string[]} names
+ * @param {{ more?: boolean, inLanguage?: string }} options more: others follow, so that
+ *   no "and" stands before the last
  */
-export const formatList = (names) =>
-  new Intl.ListFormat(language, { style: "narrow" }).format(names);
+export function formatList(names, { more = false, inLanguage = language } = {}) {
+  const format = new Intl.ListFormat(inLanguage, { style: "narrow" });
+  if (!more) return format.format(names);
+  // One more name in the end, which is cut off with what stands before it
+  const parts = format.formatToParts([...names, "…"]).slice(0, -2);
+  return parts.map(({ value }) => value).join("");
+}
