@@ -12,10 +12,36 @@ from typing import Any
 
 import click
 
-from commands.shared import describe, prints_every_sign
-from utils.errors import NO_ROOM, DuetError, InvalidRequestError, OutputError, StorageFullError
+from commands.shared import alters_signs, describe
+from utils.errors import NO_ROOM, DuetError, InvalidRequestError, StorageFullError
 
 _OTHER_FILE = "Check that it is there and whose it is, or name another one."
+
+
+class _Signs:
+    """Writes signs that the output has not as their numbers, such as \\xe9."""
+
+    def __init__(self) -> None:
+        self._are_replaced = False
+
+    def replace(self, error: UnicodeError) -> tuple[str | bytes, int]:
+        """Write signs as numbers. A handler of codecs."""
+        self._are_replaced = True
+        return codecs.backslashreplace_errors(error)
+
+    def tell(self) -> None:
+        """Say whether signs were replaced since this was asked last."""
+        if self._are_replaced:
+            self._are_replaced = False
+            click.echo(
+                f"Signs that {sys.stdout.encoding} has not are written as their numbers."
+                " With PYTHONIOENCODING=utf-8 all are written.",
+                err=True,
+            )
+
+
+_signs = _Signs()
+codecs.register_error("duet.replace", _signs.replace)
 
 
 class Program(click.Group):
@@ -24,33 +50,17 @@ class Program(click.Group):
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the words. The help of the program is printed here."""
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors=_choose_errors())
+            sys.stdout.reconfigure(errors="duet.replace" if alters_signs() else "backslashreplace")
         with _one_message():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
-        with _one_message():
-            return super().invoke(ctx)
-
-
-class _NoSignError(UnicodeEncodeError):
-    """What is printed has a sign that the encoding of the output has not."""
-
-
-def _refuse_sign(error: UnicodeError) -> tuple[str, int]:
-    raise _NoSignError(*error.args)
-
-
-codecs.register_error("duet.refuse", _refuse_sign)
-
-
-def _choose_errors() -> str:
-    """Choose what becomes of signs that the output has not.
-
-    A terminal shows their numbers, such as \\xe9. In a file they would be other names.
-    """
-    return "backslashreplace" if sys.stdout.isatty() or prints_every_sign() else "duet.refuse"
+        try:
+            with _one_message():
+                return super().invoke(ctx)
+        finally:
+            _signs.tell()
 
 
 @contextmanager
@@ -69,11 +79,6 @@ def refuse(error: Exception) -> DuetError | None:
     """Say what is wrong with a file or a word. None for what is no fault of either."""
     if isinstance(error, UnicodeEncodeError):
         sign = f"U+{ord(error.object[error.start]):04X}"
-        if isinstance(error, _NoSignError):
-            return OutputError(
-                f"The encoding of the output must have its signs. {error.encoding} has no {sign}.",
-                "Set PYTHONIOENCODING=utf-8, and repeat the command.",
-            )
         # The word is not repeated: it may be a key
         return InvalidRequestError(
             "A word of the command must be text, and a key plain letters and digits."

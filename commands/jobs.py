@@ -15,7 +15,14 @@ import click
 from tqdm import tqdm
 
 from commands.hints import HINTS
-from commands.shared import encoding_option, format_error, output_file, refusals, to_json
+from commands.shared import (
+    encoding_option,
+    format_error,
+    output_file,
+    print_file,
+    refusals,
+    to_json,
+)
 from utils.config import Settings
 from utils.errors import ConfigError, MediaNotFoundError, fill_hint
 from utils.path_option import PathOption
@@ -257,7 +264,7 @@ def jobs_report(job_id: str, file: Path | None, table: Path | None, encoding: st
         all_jobs.get(job_id)
         text = write_report(report_people(all_jobs.every_item(job_id), HINTS, names))
     if file is None:
-        click.echo(text.removeprefix("\ufeff"), nl=False)
+        print_file(text.removeprefix("\ufeff"))
         return
     with output_file(file) as draft:
         draft.write_text(text, "utf-8", newline="")

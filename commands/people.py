@@ -303,7 +303,7 @@ def people_templates(
 def people_export(person_id: str, file: Path | None) -> None:
     """Export everything that is stored on a person, as JSON: vectors and media too."""
     with open_store() as store:
-        text = to_json(store.export_person(person_id), indent=1)
+        text = to_json(store.export_person(person_id), indent=1, is_printed=file is None)
     if file is None:
         click.echo(text)
         return

@@ -148,15 +148,38 @@ def open_store() -> Iterator[Store]:
         opened.close()
 
 
-def to_json(value: Any, indent: int | None = None) -> str:
-    """Write a value as JSON that can be printed in whatever encoding the output has."""
-    return json.dumps(value, ensure_ascii=not prints_every_sign(), indent=indent)
+def to_json(value: Any, indent: int | None = None, *, is_printed: bool = True) -> str:
+    """Write a value as JSON. It can be printed in whatever encoding the output has."""
+    is_plain = is_printed and not _prints_every_sign()
+    return json.dumps(value, ensure_ascii=is_plain, indent=indent)
 
 
-def prints_every_sign() -> bool:
+def print_file(text: str) -> None:
+    """Print a file. Raises OutputError where that would write other signs."""
+    if alters_signs():
+        try:
+            text.encode(_output_encoding())
+        except UnicodeEncodeError as error:
+            raise OutputError(
+                "The encoding of the output must have the signs of the file."
+                f" {error.encoding} has no U+{ord(text[error.start]):04X}.",
+                "Set PYTHONIOENCODING=utf-8, and repeat the command.",
+            ) from error
+    click.echo(text, nl=False)
+
+
+def alters_signs() -> bool:
+    """Whether the output is a file or pipe in an encoding that lacks signs."""
+    return not (_prints_every_sign() or (sys.stdout and sys.stdout.isatty()))
+
+
+def _prints_every_sign() -> bool:
     """Whether what is printed is written in UTF-8."""
-    encoding = getattr(sys.stdout, "encoding", None)  # there may be no output at all
-    return codecs.lookup(encoding or "ascii").name == "utf-8"
+    return codecs.lookup(_output_encoding()).name == "utf-8"
+
+
+def _output_encoding() -> str:
+    return getattr(sys.stdout, "encoding", None) or "ascii"  # there may be no output at all
 
 
 def report(failures: list[str]) -> None:

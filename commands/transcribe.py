@@ -7,14 +7,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 from tqdm import tqdm
 
 from commands.jobs import list_failures, open_workplace, watch
-from commands.shared import FILE, describe, open_store, output_file, refusals, report, to_json
+from commands.shared import (
+    FILE,
+    alters_signs,
+    describe,
+    open_store,
+    output_file,
+    refusals,
+    report,
+    to_json,
+)
 from utils.config import Settings
 from utils.errors import DuetError, OutputError
 from utils.path_option import PathOption
@@ -27,6 +37,8 @@ if TYPE_CHECKING:
 DIARIZED = "diarized_json"
 MOST_SPEAKERS = 100
 
+SUBTITLES = ("srt", "vtt")
+
 SUFFIXES = {
     "text": ".txt",
     "srt": ".srt",
@@ -35,6 +47,12 @@ SUFFIXES = {
     "verbose_json": ".json",
     "diarized_json": ".json",
 }
+
+
+class _TextOf(Protocol):
+    """Writes a transcript in the format that was asked for."""
+
+    def __call__(self, *, is_printed: bool = True) -> str: ...
 
 
 @click.command()
@@ -99,6 +117,7 @@ def transcribe(
     memory. A language that is stated saves mistakes. docs/speech.md says what to
     install first.
     """
+    _check_output(values["form"], folder)
     if as_job:
         report(_work_on_job(recordings, folder, values))
         return
@@ -118,6 +137,15 @@ def transcribe(
     report(failures)
 
 
+def _check_output(form: str, folder: Path | None) -> None:
+    """Raise OutputError for subtitles that might be printed with other signs."""
+    if form in SUBTITLES and folder is None and alters_signs():
+        raise OutputError(
+            "Subtitles must be printed in UTF-8.",
+            "Set PYTHONIOENCODING=utf-8, or name a folder with --to.",
+        )
+
+
 def _work_on_job(
     recordings: tuple[Path, ...], folder: Path | None, values: dict[str, Any]
 ) -> list[str]:
@@ -134,8 +162,8 @@ def _work_on_job(
         watch(place, job)
         for item in place.jobs.every_item(job.job_id, "done"):
             assert item.result is not None
-            text = format_result_as(item.result, values["form"])
-            _put(Path(item.name), text, folder, values)
+            text_of = partial(format_result_as, item.result, values["form"])
+            _put(Path(item.name), text_of, folder, values)
         return list_failures(place.jobs, job.job_id)
 
 
@@ -153,25 +181,25 @@ def _job_options(values: dict[str, Any]) -> dict[str, Any]:
     return asked if values["by_face"] else asked | {"faces": False}
 
 
-def format_result_as(result: dict[str, Any], form: str) -> str:
+def format_result_as(result: dict[str, Any], form: str, *, is_printed: bool = True) -> str:
     """Format the result of a job in one of `SUFFIXES`."""
     from speech.transcripts import TEXT_FORMATS, captions_of, write_lines
 
     if form in TEXT_FORMATS:
         return write_lines(captions_of(result), form)
     body = {"text": result["text"]} if form == "json" else result
-    return to_json(body) + "\n"
+    return to_json(body, is_printed=is_printed) + "\n"
 
 
-def _put(name: Path, text: str, folder: Path | None, values: dict[str, Any]) -> None:
+def _put(name: Path, text_of: _TextOf, folder: Path | None, values: dict[str, Any]) -> None:
     """Print a transcript, or write it to a file of the folder."""
     if folder is None:
-        click.echo(text, nl=False)
+        click.echo(text_of(), nl=False)
         return
     target = folder / (name.stem + SUFFIXES[values["form"]])
     if target.exists() and not values["force"]:
         raise OutputError(f"The transcript {target.name} exists.")
-    _save(target, text)
+    _save(target, text_of)
     click.echo(str(target))
 
 
@@ -229,11 +257,11 @@ def _write_one(scribe: Scribe, path: Path, folder: Path | None, request: _Reques
         transcript = writing.transcript
     if request.is_kept:
         _keep(transcript, path.name)
-    text = format_transcript(transcript, request.form)
+    text_of = partial(format_transcript, transcript, request.form)
     if target is None:
-        click.echo(text, nl=False)
+        click.echo(text_of(), nl=False)
         return
-    _save(target, text)
+    _save(target, text_of)
     click.echo(str(target))
 
 
@@ -269,20 +297,20 @@ def _bar(writing: Writing, name: str) -> tqdm[Any]:
     )
 
 
-def format_transcript(transcript: Transcript, form: str) -> str:
+def format_transcript(transcript: Transcript, form: str, *, is_printed: bool = True) -> str:
     """Format a transcript in one of `SUFFIXES`."""
     from speech.transcripts import TEXT_FORMATS, WRITE_JSON, write_lines
 
     if form in TEXT_FORMATS:
         return write_lines(transcript.lines, form)
-    return to_json(WRITE_JSON[form](transcript)) + "\n"
+    return to_json(WRITE_JSON[form](transcript), is_printed=is_printed) + "\n"
 
 
-def _save(target: Path, text: str) -> None:
+def _save(target: Path, text_of: _TextOf) -> None:
     """Write a transcript, or print it where that fails: an hour of work is not lost."""
     try:
         with output_file(target) as draft:
-            draft.write_text(text, encoding="utf-8")
+            draft.write_text(text_of(is_printed=False), encoding="utf-8")
     except OutputError:
-        click.echo(text, nl=False)
+        click.echo(text_of(), nl=False)
         raise

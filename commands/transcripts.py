@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from commands.shared import open_store, refusals, to_json
+from commands.shared import open_store, print_file, refusals, to_json
 
 FORMATS = ("text", "srt", "vtt", "json")
 
@@ -56,8 +56,12 @@ def transcripts_show(transcript_id: str, form: str) -> None:
         transcript = store.read_transcript(transcript_id)
     if form == "json":
         click.echo(to_json(kept_with_turns_to_json(transcript)))
+        return
+    text = TEXT_FORMATS[form](transcript.turns)
+    if form == "text":
+        click.echo(text, nl=False)
     else:
-        click.echo(TEXT_FORMATS[form](transcript.turns), nl=False)
+        print_file(text)
 
 
 @transcripts.command("delete")

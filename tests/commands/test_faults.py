@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from click.testing import CliRunner
 
 import cli
 from commands.faults import refuse
-from utils.errors import InvalidRequestError, StorageFullError
+from commands.shared import print_file
+from utils.errors import InvalidRequestError, OutputError, StorageFullError
 
 NAME = "Zo\u00eb \U0001f600"
 WORDS = {
@@ -52,11 +54,12 @@ def test_what_is_no_fault_of_a_file_is_passed_on() -> None:
 
 @pytest.fixture
 def zoe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
-    """Enrol somebody whose name has signs that cp949 has not, which is what is printed."""
+    """Create Ann, and somebody whose name has signs that cp949 has not, which is printed."""
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
     runner = CliRunner(charset="cp949")
-    made = runner.invoke(cli.cli, ["people", "create", "zoe", "--name", NAME])
-    assert made.exit_code == 0, made.output
+    for person_id, name in (("ann", "Ann"), ("zoe", NAME), ("zz", "Zz")):
+        made = runner.invoke(cli.cli, ["people", "create", person_id, "--name", name])
+        assert made.exit_code == 0, made.output
     return runner
 
 
@@ -69,14 +72,42 @@ def test_a_terminal_without_a_sign_is_shown_its_number(
     assert "Zo\\xeb \\U0001f600" in listed.stdout
 
 
-def test_a_file_without_a_sign_is_refused_and_not_altered(zoe: CliRunner) -> None:
+def test_a_list_without_a_sign_is_written_to_its_end_and_says_so_once(zoe: CliRunner) -> None:
     listed = zoe.invoke(cli.cli, ["people", "list"])
-    assert listed.exit_code == 1
-    assert listed.stdout == ""
-    assert "cp949 has no U+00EB. Set PYTHONIOENCODING=utf-8" in listed.stderr
+    assert listed.exit_code == 0, listed.output
+    names = [line.split("\t")[1] for line in listed.stdout.splitlines()]
+    assert names == ["Ann", "Zo\\xeb \\U0001f600", "Zz"]
+    assert listed.stderr.count("cp949 has not") == 1
+    assert "cp949" not in zoe.invoke(cli.cli, ["people", "list", "--search", "ann"]).stderr
+
+
+def test_subtitles_are_refused_before_they_are_made(zoe: CliRunner, tmp_path: Path) -> None:
+    sound = tmp_path / "a.wav"
+    sound.write_text("no sound")
+    done = zoe.invoke(cli.cli, ["transcribe", str(sound), "--format", "srt"])
+    assert done.exit_code == 1
+    assert "Subtitles must be printed in UTF-8." in done.stderr
+
+
+def test_a_file_is_not_printed_with_other_signs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(OutputError, match="cp949 has no U\\+00EB"):
+        patch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), "cp949"))
+        print_file(f"Ann,{NAME}\n")
+    print_file(f"Ann,{NAME}\n")
+    assert capsys.readouterr().out == f"Ann,{NAME}\n"
 
 
 def test_json_is_whole_in_any_encoding(zoe: CliRunner) -> None:
     exported = zoe.invoke(cli.cli, ["people", "export", "zoe"])
     assert exported.exit_code == 0, exported.output
     assert json.loads(exported.stdout)["person"]["name"] == NAME
+
+
+def test_a_command_that_acted_is_done_whatever_it_prints(zoe: CliRunner, tmp_path: Path) -> None:
+    file = tmp_path / f"{NAME}.json"
+    exported = zoe.invoke(cli.cli, ["people", "export", "zoe", "--to", str(file)])
+    assert exported.exit_code == 0, exported.output
+    assert exported.stdout.endswith("Zo\\xeb \\U0001f600.json.\n")
+    assert f'"{NAME}"' in file.read_text("utf-8"), "JSON in a file has its signs"
