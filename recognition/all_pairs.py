@@ -144,7 +144,9 @@ class AllPairs:
     def ask_about(self, keys: KeyArray) -> None:
         """Compare these people with everybody, and the others not with each other.
 
-        To be called before the first step.
+        The others are only measured, so that they can be compared with. Whoever of them
+        changes later is compared with those who were asked about. To be called before the
+        first step.
         """
         self._asked = keys
 
@@ -158,16 +160,18 @@ class AllPairs:
             compared = self._follow(connection, snapshot)
             rows = self._next_rows(compared)
             is_asked = bool(self._asks_about(compared.keys[rows]).any())
+            compares = bool(self._are_compared(compared, compared.keys[rows]).any())
             by_key = rows[np.argsort(compared.keys[rows])]
             for templates in self._read(connection, compared.keys[rows]):
                 keys, entries = represent([templates])
                 mine = by_key[np.searchsorted(compared.keys[by_key], keys)]
                 some = _Some(keys, mine, entries, measure(entries, self._calibrations))
-                if not is_asked:
+                if not compares:
                     compared.enter(some.rows, some.sides)
                     worked += float(_READING * len(some.rows))
                     continue
-                self.found.mixed |= find_mixed(templates, self._calibrations)
+                if is_asked:
+                    self.found.mixed |= find_mixed(templates, self._calibrations)
                 worked += self._compare(connection, snapshot, some)
         compared.done[rows] = True  # also who has no template of these encoders any more
         self.found.bound()
@@ -204,8 +208,9 @@ class AllPairs:
         if compared is None:
             return 0.0
         todo = self._todo(compared)
-        asked = todo[self._asks_about(compared.keys[todo])]
-        with_others = asked if self._asked is None else np.full(len(asked), len(compared.keys))
+        to_compare = todo[self._are_compared(compared, compared.keys[todo])]
+        all_rows = np.full(len(to_compare), len(compared.keys))
+        with_others = to_compare if self._asked is None else all_rows
         return float(with_others.sum()) + _READING * len(todo)
 
     def _todo(self, compared: Compared) -> IndexArray:
@@ -213,8 +218,16 @@ class AllPairs:
         return todo if self._only is None else todo[np.isin(compared.keys[todo], self._only)]
 
     def _asks_about(self, keys: KeyArray) -> BoolArray:
-        """Which of these people (n,) are compared, and not only measured."""
+        """Which of these people (n,) are compared with everybody."""
         return np.ones(len(keys), np.bool_) if self._asked is None else np.isin(keys, self._asked)
+
+    def _are_compared(self, compared: Compared, keys: KeyArray) -> BoolArray:
+        """Which of these people (n,) are compared, and not only measured.
+
+        Once somebody who was asked about is done, whoever comes is compared with them.
+        """
+        asked = self._asks_about(keys)
+        return asked | self._asks_about(compared.keys[compared.done]).any()
 
     def _follow(self, connection: Connection, snapshot: Snapshot) -> Compared:
         """Heed what has changed since the last step."""
@@ -232,8 +245,6 @@ class AllPairs:
             old = self._compared = old.follow(snapshot, changed)
             if self._asked is None:
                 self._late = np.union1d(self._late, np.array(changed, np.int64))
-            else:  # whoever changed may be like any of them, and is to be read before they come
-                old.done[self._asks_about(old.keys)] = False
             self._raise_bar()
         return old
 
@@ -271,8 +282,11 @@ class AllPairs:
         end = 1 + int(max(some.rows.max(), np.flatnonzero(compared.done).max(initial=0)))
         none = np.zeros(0, np.intp)
         near = _Near(none, none, np.zeros(0))
+        is_asked = self._asks_about(some.keys).any()
         for start in range(0, end, _PIECE):
-            near = near.join(self._look(snapshot, some, slice(start, min(start + _PIECE, end))))
+            part = slice(start, min(start + _PIECE, end))
+            if is_asked or self._asks_about(compared.keys[part]).any():
+                near = near.join(self._look(snapshot, some, part))
         if len(near.row):
             self._confirm(connection, some, near)
         compared.done[some.rows] = True
@@ -293,6 +307,7 @@ class AllPairs:
         row = place + part.start
         # Who was compared before, or comes before among those who are compared now
         counts = compared.done[row] | (np.isin(row, some.rows) & (row < some.rows[number]))
+        counts &= self._asks_about(compared.keys[row]) | self._asks_about(some.keys[number])
         number = number[counts]
         place = place[counts]
         near = {m: scores[m][place, number] for m in SINGLE}

@@ -175,6 +175,39 @@ def test_others_change_after_somebody_was_asked_about(people: Recognizer) -> Non
     assert set(search.check().alike) == {(1, 2)}
 
 
+def test_a_change_of_others_compares_nobody_anew_who_was_asked_about(
+    people: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = asked_about(people, "ann2")
+    search.check()
+    compared = note_compared(monkeypatch)
+    store(people, "ann3", 1, 1)
+    store(people, "eve2", 5, 5)  # like eve, who was not asked about
+    store(people, "ann", 1, 1, sample=2)
+    found = search.check()
+    assert set(found.alike) == {(1, 2), (2, compared[1])}
+    assert found.mixed == frozenset()
+    assert people.store.people_of([2])[2].person_id == "ann2"
+    assert 2 not in compared
+    assert len(compared) == 3
+    store(people, "ann2", 1, 1, sample=3)
+    assert set(search.check().alike) == set(found.alike)
+    assert compared[3:] == [2]
+
+
+def note_compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Internal numbers of those who are compared from now on."""
+    compared: list[int] = []
+    real = all_pairs.AllPairs._compare
+
+    def watch(self: all_pairs.AllPairs, connection: object, codes: object, some: Any) -> float:
+        compared.extend(some.keys.tolist())
+        return real(self, connection, codes, some)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(all_pairs.AllPairs, "_compare", watch)
+    return compared
+
+
 def templates_of(store: Store) -> list[dict[Modality, Templates]]:
     ids = {m: f"{m}-1" for m in SINGLE}
     with store.database.read() as connection:
@@ -186,14 +219,7 @@ def test_only_who_changed_is_compared_again(
 ) -> None:
     search = people.suspects
     search.check()
-    compared: list[int] = []
-    real = all_pairs.AllPairs._compare
-
-    def watch(self: all_pairs.AllPairs, connection: object, codes: object, some: Any) -> float:
-        compared.extend(some.keys.tolist())
-        return real(self, connection, codes, some)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(all_pairs.AllPairs, "_compare", watch)
+    compared = note_compared(monkeypatch)
     search.check()
     assert compared == [], "nothing has changed"
     store(people, "ann3", 1, 1)
