@@ -1,6 +1,6 @@
 // Entry of /console/enrol: choose clips, see what would happen, confirm, send.
 import { readJob } from "./console/service.js";
-import { fromDrop, fromInput, hold, listFiles, partTables } from "./enrol/collect.js";
+import { fromDrop, fromInput, partTables, readParts } from "./enrol/collect.js";
 import { showPlan, wantsRefused } from "./enrol/preview.js";
 import { findMissing, Sender } from "./enrol/sender.js";
 import { createEnrolment, previewEnrolment, saveReport } from "./enrol/service.js";
@@ -59,10 +59,15 @@ async function take(chosen) {
     byId("chosen").textContent = t(chosen.length ? "many.many_tables" : "many.none");
     return;
   }
-  clips = parts.clips;
-  table = parts.tables[0] ? await hold(parts.tables[0]) : null;
-  byId("chosen").textContent = t("many.reading", { n: clips.length });
-  listing = await listFiles(clips);
+  const before = byId("chosen").textContent;
+  byId("chosen").textContent = t("many.reading", { n: parts.clips.length });
+  try {
+    // All three at once: they are of one choice, also where a file cannot be read
+    ({ table, listing, clips } = await readParts(parts));
+  } catch (error) {
+    byId("chosen").textContent = before;
+    throw error;
+  }
   const facts = { n: clips.length, table: table?.name ?? "" };
   byId("chosen").textContent = t(table ? "many.chosen_table" : "many.chosen", facts);
   byId("encoding-field").hidden = !table;

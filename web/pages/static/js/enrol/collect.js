@@ -1,7 +1,11 @@
 // Files that were chosen or dropped, with their paths below the folder that was meant.
+import { ApiError } from "../shared/errors.js";
+import { t } from "../shared/texts.js";
 
 /** Bytes by which the service tells what a file is. */
 const HEAD_BYTES = 512;
+/** As the service has it: a larger file is not read into memory. */
+const MOST_TABLE_BYTES = 5_000_000;
 const AT_ONCE = 50;
 const TABLE = /\.(csv|tsv)$/i;
 
@@ -97,17 +101,34 @@ export function partTables(chosen) {
 }
 
 /**
- * Read a file into memory. One that is edited after it was chosen cannot be sent.
+ * Read what the service is asked with: the list of the clips, and the table if there is one.
+ * @param {{ tables: File[], clips: Chosen[] }} parts
+ */
+export async function readParts({ tables: [table], clips }) {
+  return {
+    table: table ? await hold(table) : null,
+    listing: await listFiles(clips),
+    clips,
+  };
+}
+
+/**
+ * Read a table into memory. One that is edited after it was chosen cannot be sent.
  * @param {File} file
  */
-export const hold = async (file) =>
-  new File([await file.arrayBuffer()], file.name, { type: file.type });
+async function hold(file) {
+  if (file.size > MOST_TABLE_BYTES) {
+    const code = "table_malformed";
+    throw new ApiError({ status: 0, code, text: t(`error.${code}`) });
+  }
+  return new File([await file.arrayBuffer()], file.name, { type: file.type });
+}
 
 /**
  * List files for the service: path, size and first bytes of each.
  * @param {Chosen[]} chosen
  */
-export async function listFiles(chosen) {
+async function listFiles(chosen) {
   const listed = [];
   for (let start = 0; start < chosen.length; start += AT_ONCE) {
     const part = chosen.slice(start, start + AT_ONCE);
