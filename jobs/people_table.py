@@ -217,9 +217,11 @@ def _read_row(columns: Sequence[str], number: int, cells: Sequence[str]) -> Row:
         retention_days=texts.get("retention_days", ""),
     )
     nameless = [cell for name, cell in pairs if not name]
-    if any(nameless) or any(cells[len(columns) :]):
+    outside = sum(map(bool, [*nameless, *cells[len(columns) :]]))
+    if outside:
         fault = TableMalformedError(
-            f"Row {number} must have no cell outside the named columns.", details={"row": number}
+            f"A row must have no cell outside the named columns. Received: {outside}",
+            details={"row": number},
         )
         return replace(row, fault=fault)
     try:
