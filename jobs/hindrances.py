@@ -41,6 +41,7 @@ def find_hindrances(store: Store, settings: Settings) -> list[Hindrance]:
         find_lack_of_room(settings),
         _find_jump(store.clock_jump),
         find_old_backup(settings),
+        _find_traces(store),
     )
     return [hindrance for hindrance in looked_for if hindrance]
 
@@ -79,3 +80,9 @@ def _find_jump(jump: ClockJump | None) -> Hindrance | None:
         return None
     details = {"shown": jump.shown.isoformat(timespec="seconds"), "days": round(jump.days, 1)}
     return Hindrance("clock", f"{jump}. Nothing is deleted by term.", details)
+
+
+def _find_traces(store: Store) -> Hindrance | None:
+    if not store.holds_traces():
+        return None
+    return Hindrance("traces_left", "Traces of deleted data are in the file.", {})

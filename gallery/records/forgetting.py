@@ -114,6 +114,12 @@ def mark_cleanup_pending(connection: Connection) -> bool:
     return bool(earlier)
 
 
+def is_cleanup_pending(connection: Connection) -> bool:
+    """Whether the second step of a deletion is pending."""
+    query = select(meta.c.value).where(meta.c.name == PENDING)
+    return connection.scalar(query) is not None
+
+
 def clear_cleanup_pending(connection: Connection) -> None:
     """Note that the second step is done."""
     connection.execute(delete(meta).where(meta.c.name == PENDING))

@@ -83,6 +83,7 @@ class Transactions:
         self._terms = terms
         self._ledger = ledger
         self._erasing_turn = threading.Lock()
+        self._left_traces = False
         with database.write() as connection:
             rotation.check(connection, self.codec)
 
@@ -119,12 +120,24 @@ class Transactions:
 
         Where the disk is full or the file is busy, the next deletion does it.
         """
+        self._left_traces = True
         try:
             if self.database.forget(traces, earlier=earlier):
                 with self.database.write() as connection:
                     forgetting.clear_cleanup_pending(connection)
+                self._left_traces = False
         except (StorageFullError, StoreUnavailableError) as error:
             log.error("a deletion leaves traces in the file until the next one (%s)", error.code)
+
+    def holds_traces(self) -> bool:
+        """Whether deletions left traces in the file, which nobody has removed since.
+
+        One that is being done does not count. Raises StoreUnavailableError.
+        """
+        if not self._left_traces or self._erasing_turn.locked():
+            return False
+        with self.database.read() as connection:
+            return forgetting.is_cleanup_pending(connection)
 
     def note_deletions(self) -> None:
         """Note in the ledger what was deleted and is not noted yet.

@@ -16,10 +16,10 @@ from gallery import vectors
 from gallery.encryption import rotation
 from gallery.records import feed, people
 from gallery.records.clock import find_jump, now
-from gallery.records.forgetting import PENDING
+from gallery.records.forgetting import is_cleanup_pending
 from gallery.records.job_files import OPEN, uploads_of
 from gallery.store import Store
-from gallery.tables import job_items, meta, templates
+from gallery.tables import job_items, templates
 from utils.errors import StoreUnavailableError
 from utils.modality import SINGLE, Modality
 
@@ -136,7 +136,7 @@ def _check_files(connection: Connection, media_root: Path) -> Check:
 
 def _check_deletions(connection: Connection) -> Check:
     problems = []
-    if connection.scalar(select(meta.c.value).where(meta.c.name == PENDING)):
+    if is_cleanup_pending(connection):
         problems.append("A deletion was not completed: start the service, which completes it.")
     jump = find_jump(connection)
     overdue = 0 if jump else sum(end < now() for _, end in people.with_end(connection))

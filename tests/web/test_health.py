@@ -76,6 +76,19 @@ def test_a_slow_database(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -
     assert codes(client) == ["database_slow"]
 
 
+def test_a_deletion_that_left_traces(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = app.extensions["duet"].recognizer.store
+    store.create_person("ann")
+    with monkeypatch.context() as patched:
+        patched.setattr(store.database, "forget", lambda *_, **__: False)
+        store.delete_person("ann")
+        assert codes(client) == ["traces_left"]
+    store.forget_expired()
+    assert codes(client) == []
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_details_fill_every_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str
@@ -88,7 +101,7 @@ def test_details_fill_every_text(
     with closing(open_store(settings)) as store:
         store.clock_jump = clock.ClockJump(now, now - timedelta(days=3))
         found = find_hindrances(store, settings)
-    assert {one.code for one in found} | {"worker_dead"} == set(TROUBLES)
+    assert {one.code for one in found} | {"worker_dead", "traces_left"} == set(TROUBLES)
     said = texts(language, "health")
     keys = {"clock": ("health.clock_ahead", "health.clock_behind")}
     for one in found:

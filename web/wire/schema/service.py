@@ -23,7 +23,9 @@ TICKET = make_model(
 
 REASON = make_model(
     "HealthReason",
-    code=text_field("disk_full, clock, worker_dead, backup_old or database_slow", "disk_full"),
+    code=text_field(
+        "disk_full, clock, worker_dead, backup_old, database_slow or traces_left", "disk_full"
+    ),
     text=text_field("what is wrong", "120 MB are free."),
     details=fields.Raw(
         description="what is in the text, by code: megabytes (disk_full), shown and days"
