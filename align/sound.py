@@ -20,8 +20,9 @@ _CHANNELS = 8
 # channels that have nothing in common it is 0, give or take some hundredths.
 _OUT_OF_PHASE = -0.1
 
-# So large a share of samples beyond 1.5 is no overshoot of a codec, which stays below.
-_BEYOND = 1.5
+# So large a share of samples beyond 2 is neither overshoot of a codec nor overdrive. Those
+# are cut, so that `clipping` tells of them.
+_BEYOND = 2.0
 _BEYOND_SHARE = 0.01
 # Single samples of a damaged file are no peak.
 _PEAK_SHARE = 0.999
@@ -94,13 +95,17 @@ class Scale:
 
 
 def _full_scale(samples: Float32Array) -> float:
-    """1, or the least power of two, or scale of integers, that holds the samples."""
+    """1, or the least power of two, or scale of integers, that holds all but single samples.
+
+    Whole numbers are integers, however quiet they begin. Once resampled they are whole no
+    more: so quiet a start as `_MOST_GAIN` is taken for a gain then.
+    """
     loud = np.abs(samples)
     if np.count_nonzero(loud > _BEYOND) <= _BEYOND_SHARE * loud.size:
         return 1.0
     peak = float(np.quantile(loud, _PEAK_SHARE))
-    if peak <= _MOST_GAIN:
-        return float(2.0 ** np.ceil(np.log2(2 * peak)))
+    if peak <= _MOST_GAIN and not np.array_equal(samples, np.rint(samples)):
+        return float(2.0 ** np.ceil(np.log2(peak)))
     return float(next((full for full in _INTEGERS if peak <= full), _INTEGERS[-1]))
 
 

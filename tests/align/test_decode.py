@@ -117,7 +117,7 @@ def test_float_sound_beyond_full_scale_is_scaled_and_made_finite(tmp_path: Path)
     waveform = read_clip(tmp_path / "a.wav", LIMITS).waveform
     assert waveform is not None
     assert np.isfinite(waveform.samples).all()
-    assert np.abs(waveform.samples).max() == 3 / 8, "by a power of two"
+    assert np.abs(waveform.samples).max() == 3 / 4, "by a power of two"
 
 
 @pytest.mark.parametrize("keyframe_every", [4, 12, 250])

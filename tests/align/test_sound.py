@@ -12,7 +12,7 @@ from align.aligner import Aligner
 from align.decode import ReadLimits, read_clip
 from align.sound import mix
 from align.sound_stream import open_sound
-from align.speech import analyse_speech
+from align.speech import analyse_speech, measure_clipping
 from tests.support import media
 from utils.arrays import RATE_HZ, Float32Array
 from utils.config import CaptureSettings
@@ -135,6 +135,26 @@ def test_samples_far_beyond_full_scale_are_heard_as_they_were(
     with open_sound(path, max_s=10) as sound:
         streamed = np.concatenate(list(sound.blocks))
     assert np.corrcoef(streamed, speech)[0, 1] > 0.99
+
+
+def test_integers_that_begin_quietly_are_of_one_scale(tmp_path: Path) -> None:
+    quiet = np.random.default_rng(1).integers(-50, 51, 2 * RATE_HZ)
+    numbers = np.concatenate([quiet, np.rint(SPEECH * 2**15)]).astype(np.float32)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, numbers, RATE_HZ, subtype="FLOAT")
+    with open_sound(path, max_s=60) as sound:
+        streamed = np.concatenate(list(sound.blocks))
+    np.testing.assert_allclose(streamed, numbers / 2**15, atol=1e-6)
+
+
+def test_overdrive_is_cut_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    loud = np.clip(SPEECH * (8 / np.abs(SPEECH).max()), -1.9, 1.9).astype(np.float32)
+    assert np.mean(np.abs(loud) > 1.5) > 0.01
+    soundfile.write(path, loud, RATE_HZ, subtype="FLOAT")
+    heard = read_samples(path)
+    assert np.array_equal(heard, np.clip(loud, -1, 1))
+    assert measure_clipping(heard) > 0.01
 
 
 def test_what_a_codec_drives_beyond_full_scale_is_cut(tmp_path: Path) -> None:
