@@ -17,6 +17,12 @@ OPENING_S = 5.0
 LEAST_OPENING_S = 3.0
 """Seconds of a clip that are looked at in any case."""
 
+LEAST_OPENED_S = 7.0
+"""Length of a clip from which its opening may be enough, in seconds.
+
+Of a shorter one too little is left to be won for what the question costs.
+"""
+
 _MEBI = 1 << 20
 
 

@@ -16,7 +16,14 @@ import numpy as np
 from align.audience import Audience, Nobody
 from align.container import UNDECODABLE, TimedPacket, Track, scale_ticks
 from align.film import Film
-from align.limits import LEAST_OPENING_S, OPENING_S, Deadline, ReadLimits, refuse_many_pixels
+from align.limits import (
+    LEAST_OPENED_S,
+    LEAST_OPENING_S,
+    OPENING_S,
+    Deadline,
+    ReadLimits,
+    refuse_many_pixels,
+)
 from align.sampling import Group, choose_nearest, choose_times, plan
 from align.upright import display_matrix, pixel_aspect, shown_size, turn_upright
 from utils.arrays import ImageArray
@@ -73,8 +80,9 @@ def decode_frames(
     keyframes = [packet.is_keyframe for packet in track.packets]
     even = choose_times(times, keyframes, limits.max_frames)
     film = film or Film(0.0)
-    more = _choose_more(times, keyframes, even) if limits.has_opening else []
-    decoder = _Decoder(track, limits, film, audience or Nobody(), ask=ask)
+    has_opening = limits.has_opening and max(times) >= LEAST_OPENED_S
+    more = _choose_more(times, keyframes, even) if has_opening else []
+    decoder = _Decoder(track, limits, film, audience or Nobody(), ask=ask if has_opening else None)
     for group in plan(times, keyframes, sorted([*even, *more]), film_s=film.end_s):
         decoder.decode(group)
         if decoder.is_late:
@@ -91,12 +99,9 @@ def decode_frames(
 def _choose_more(
     times_s: Sequence[float], keyframes: Sequence[bool], even: Sequence[float]
 ) -> list[float]:
-    """Choose the times of frames that an opening needs beside the even ones.
-
-    There are none in clips of up to some 7 s.
-    """
+    """Choose the times of frames that an opening needs beside the even ones."""
     count = len(even)
-    if not count or max(times_s) < LEAST_OPENING_S + _LEAST_REST_S:
+    if not count:
         return []
     near_s = _NEAR * OPENING_S / count
     dense = choose_times(times_s, keyframes, count, OPENING_S)
@@ -123,7 +128,7 @@ class _Decoder:
         self._track = track
         self._film = film
         self._audience = audience
-        self._ask = ask if limits.has_opening else None
+        self._ask = ask
         self._limits = limits
         self._codec = track.stream.codec_context
         total_px = self._codec.width * self._codec.height * len(track.packets)
@@ -131,7 +136,6 @@ class _Decoder:
         self._deadline = Deadline(limits.decode_s)
         self.frames: list[Frame] = []
         self.has_enough = False
-        self._end_s = min(OPENING_S, max(packet.time_s for packet in track.packets))
 
     @property
     def is_late(self) -> bool:
@@ -185,7 +189,7 @@ class _Decoder:
 
     def _show(self, picture: av.VideoFrame, time_s: float) -> None:
         self.frames.append(self._audience.see(to_frame(picture, time_s, self._limits)))
-        rest_s = self._end_s - time_s
+        rest_s = OPENING_S - time_s
         if self._ask is not None and time_s >= LEAST_OPENING_S and rest_s >= _LEAST_REST_S:
             is_filmed = self._film.is_dense(0.0, time_s)
             self.has_enough = is_filmed and self._ask(tuple(self.frames))

@@ -165,7 +165,7 @@ def test_film_is_told_whole_where_groups_are_decoded_anew(
     assert there.filmed_s == [time_s for time_s in whole_s if time_s <= last_s]
 
 
-@pytest.mark.parametrize("seconds", [5.0, 12.0])
+@pytest.mark.parametrize("seconds", [9.0, 12.0])
 def test_decoding_stops_where_it_is_told_to(
     decoders: Decoders, folder: Path, seconds: float
 ) -> None:

@@ -84,7 +84,7 @@ class Demanding:
 
 @pytest.fixture(scope="module")
 def long_clip(folder: Path) -> Path:
-    return media.write_clip(folder / "long.mp4", person=1, seconds=6.0, fps=10)
+    return media.write_clip(folder / "long.mp4", person=1, seconds=7.5, fps=10)
 
 
 def test_an_opening_that_is_enough_is_all_that_is_seen(aligner: Aligner, long_clip: Path) -> None:
@@ -95,8 +95,8 @@ def test_an_opening_that_is_enough_is_all_that_is_seen(aligner: Aligner, long_cl
     assert len(times) == capture.face_analysis.frames_read >= 4
     assert until_s < 4.6
     assert max(times) == pytest.approx(until_s, abs=0.05)
-    assert capture.duration_s == pytest.approx(6.0, abs=0.1)
-    assert capture.speech_analysis.quality.duration_s == pytest.approx(6.0, abs=0.1)
+    assert capture.duration_s == pytest.approx(7.5, abs=0.1)
+    assert capture.speech_analysis.quality.duration_s == pytest.approx(7.5, abs=0.1)
     assert capture.timings_ms.keys() >= {"decode", "sound", "detect", "align", "speech"}
 
 
@@ -113,8 +113,8 @@ def test_a_clip_whose_opening_is_not_enough_is_read_as_any_other(
 
 def test_an_opening_without_one_plain_person_is_not_enough(aligner: Aligner, folder: Path) -> None:
     demand = Demanding()
-    frames = media.talking_frames(1, 4.0, 6, (640, 360), face_px=200, others=((2, (0.8, 0.5)),))
-    two = media.write_video(folder / "two.mp4", frames, media.speech(1, 4.0), 6)
+    frames = media.talking_frames(1, 7.5, 6, (640, 360), face_px=200, others=((2, (0.8, 0.5)),))
+    two = media.write_video(folder / "two.mp4", frames, media.speech(1, 7.5), 6)
     assert aligner.analyse(two, demand=demand).face_analysis.people_in_view == 2
     assert demand.asked_s
     assert not demand.shown

@@ -190,7 +190,7 @@ CHANGES = {
     "[loss]\n": ("[loss]\nmargn = 3\n", "margn"),
     "[augment]": ("[augment]\nblurr = 1.0\n#", "blurr"),
     '"patchface"': ('"vgg"', "vgg"),
-    "batch_size": ("bach_size", "batch_size"),
+    "batch_size": ("bach_size", "bach_size"),
 }
 
 
