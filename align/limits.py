@@ -17,6 +17,9 @@ OPENING_S = 5.0
 LEAST_OPENING_S = 3.0
 """Seconds of a clip that are looked at in any case."""
 
+MOST_OPENING_S = 4.5
+"""Seconds of a clip after which it is read whole."""
+
 LEAST_OPENED_S = 7.0
 """Length of a clip from which its opening may be enough, in seconds.
 

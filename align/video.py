@@ -19,6 +19,7 @@ from align.film import Film
 from align.limits import (
     LEAST_OPENED_S,
     LEAST_OPENING_S,
+    MOST_OPENING_S,
     OPENING_S,
     Deadline,
     ReadLimits,
@@ -41,9 +42,6 @@ _SPARE_UNREFERENCED = 4
 
 # Two times this near are those of one frame
 _SAME_S = 1e-4
-
-# What is left to be decoded where an opening is asked about, in seconds
-_LEAST_REST_S = 0.5
 
 # How near an even frame stands for one of an opening, in steps of its frames
 _NEAR = 0.75
@@ -189,8 +187,7 @@ class _Decoder:
 
     def _show(self, picture: av.VideoFrame, time_s: float) -> None:
         self.frames.append(self._audience.see(to_frame(picture, time_s, self._limits)))
-        rest_s = OPENING_S - time_s
-        if self._ask is not None and time_s >= LEAST_OPENING_S and rest_s >= _LEAST_REST_S:
+        if self._ask is not None and LEAST_OPENING_S <= time_s <= MOST_OPENING_S:
             is_filmed = self._film.is_dense(0.0, time_s)
             self.has_enough = is_filmed and self._ask(tuple(self.frames))
 

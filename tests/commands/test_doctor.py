@@ -10,9 +10,8 @@ import shutil
 import socket
 import sqlite3
 import string
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from gallery.store import open_store
 from jobs.push_problem import PROBLEMS, Problem
 from tests.support.certificates import write_pair
 from tests.support.first_release import old_file
+from tests.support.http_server import serving
 from utils.config import ROOT, Settings
 
 TEXTS = {
@@ -51,13 +51,8 @@ class Alive(BaseHTTPRequestHandler):
 @pytest.fixture
 def alive() -> Iterator[int]:
     """Port at which a service answers."""
-    server = HTTPServer(("127.0.0.1", 0), Alive)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Alive) as address:
+        yield int(address.rpartition(":")[2])
 
 
 @pytest.fixture(autouse=True)

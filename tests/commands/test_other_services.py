@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from click.testing import CliRunner
 
 import cli
 import Request
+from tests.support.http_server import serving
 from tests.support.service import ROOT
 
 BODIES = (
@@ -55,13 +55,8 @@ class Another(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def other() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Another)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Another) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

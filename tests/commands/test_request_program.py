@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import json
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +14,7 @@ import pytest
 
 import Request
 from Request import default_url, main
+from tests.support.http_server import serving
 from utils.config import url_of_service
 
 BUSY = {"error": {"code": "busy", "message": "Busy.", "hint": ""}}
@@ -54,13 +54,8 @@ class BusyTwice(BaseHTTPRequestHandler):
 @pytest.fixture
 def url() -> Iterator[str]:
     BusyTwice.requests.clear()
-    server = HTTPServer(("127.0.0.1", 0), BusyTwice)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(BusyTwice) as address:
+        yield address
 
 
 def test_a_busy_service_is_asked_again(
