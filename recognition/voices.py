@@ -7,6 +7,7 @@ in it, are named by the same calibrated open-set decision as a clip.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +27,7 @@ from recognition.results import Decision
 from recognition.visitors import HeardPerson, heard_visit
 from scoring.calibration import Calibration
 from utils.arrays import EMBEDDING_SIZE, RATE_HZ, BoolArray, Float32Array, Float64Array
-from utils.errors import InvalidRequestError
+from utils.errors import InvalidNameError, InvalidRequestError
 from utils.media import AlignedFace, Waveform
 from utils.modality import Modality
 
@@ -148,9 +149,10 @@ class Voices:
             self._journal.note(action, "unknown", detail={"voices": strangers, **more})
 
     def _find(self, name: str) -> tuple[str, str]:
-        """Find the id and the name of a person by either."""
-        if person := self._store.find_person(name):
-            return person.person_id, person.name
+        """Find the id and the name of a person by either. Most names could not be ids."""
+        with suppress(InvalidNameError):
+            if person := self._store.find_person(name):
+                return person.person_id, person.name
         page = self._store.list_people(search=name, limit=MAX_PAGE)
         matches = [person for person in page.people if person.name == name]
         if len(matches) != 1:

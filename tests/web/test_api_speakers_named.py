@@ -126,8 +126,15 @@ def test_speakers_may_be_restricted(people: FlaskClient) -> None:
     assert segment["person_id"] == "ann"
     (segment,) = ask(people, **{"speaker_names[]": "ben"}).get_json()["segments"]
     assert segment["speaker"] == "unknown 1"
-    error = assert_error(ask(people, **{"speaker_names[]": "eve"}), 400, "invalid_request")
-    assert "Received: 'eve'" in error["message"]
+    for nobody in ("eve", "Eve Lee"):
+        error = assert_error(ask(people, **{"speaker_names[]": nobody}), 400, "invalid_request")
+        assert f"Received: '{nobody}'" in error["message"]
+
+
+def test_speakers_may_be_restricted_by_names_that_are_no_ids(people: FlaskClient) -> None:
+    people.patch("/v1/people/ann", json={"name": "Ann 리"})
+    (segment,) = ask(people, **{"speaker_names[]": "Ann 리"}).get_json()["segments"]
+    assert (segment["person_id"], segment["speaker"]) == ("ann", "Ann 리")
 
 
 def test_known_speakers_are_of_this_request_alone(people: FlaskClient, sounds_like: Sounds) -> None:
