@@ -25,7 +25,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 .PHONY: help run api test quick accuracy lint lint-js unit test-js coverage screenshots fmt fmt-js clean
 
 help: ## print what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 run: .venv/installed ## start the service with Swagger UI on http://127.0.0.1:5000
 	$(BIN)/python app_web.py

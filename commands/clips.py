@@ -9,7 +9,7 @@ import click
 from tqdm import tqdm
 
 from commands.shared import FILE, describe, open_recognizer, refusals, report, to_json
-from commands.wording import LANGUAGE, WORDS, format_hint, language, modality_words
+from commands.wording import LANGUAGE, WORDS, fill, format_hint, language, modality_words
 from utils.errors import DuetError, OutputError
 from utils.modality import Modality
 from utils.path_option import PathOption
@@ -72,7 +72,7 @@ def format_identification(
         is_both = modality is Modality.FUSED
         by = WORDS[lang].by.format(by=modality_words(modality, lang))
         words = WORDS[lang].answer if is_both else by
-        lines.append(f"  {words:18} {_format_decision(decision, lang)}")
+        lines.append(f"  {fill(words, 18)} {_format_decision(decision, lang)}")
     lines += [f"  {WORDS[lang].also}: {_format_other(other, lang)}" for other in answer.others]
     lines += [f"  {format_hint(hint, lang)}" for hint in answer.observation.hints]
     return "\n".join(lines)

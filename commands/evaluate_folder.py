@@ -186,6 +186,7 @@ def _ask(
     if not clips:
         raise click.UsageError(
             "No clip is left to ask about: each person needs one more than those that are enrolled."
+            " Name a folder of other clips."
         )
     with ThreadPoolExecutor(slots) as pool:
         waiting = {pool.submit(_answer, recognizer, *one): one[0].name for one in clips}

@@ -292,9 +292,10 @@ def jobs_cancel(job_id: str) -> None:
     from gallery.records.job_files import remove_uploads
 
     with open_jobs() as (all_jobs, settings):
+        had_ended = all_jobs.get(job_id).finished_at is not None
         job, media = all_jobs.cancel(job_id)
         remove_uploads(settings.storage.media_folder, media)
-        click.echo(format_job(job))
+        click.echo(f"Removed: {job_id}" if had_ended else format_job(job))
 
 
 @click.command()

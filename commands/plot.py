@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.shared import open_recognizer, output_file, refusals
+from commands.wording import modality_words
 from utils.path_option import PathOption
 from utils.wording import count_noun
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gallery.overview.overview import GalleryMap, Place, Similarity
 
 MODALITY = click.Choice(["fused", "face", "voice"])
+METHODS = {"pca": "PCA", "tsne": "t-SNE"}
 INCHES = 9.0
 DPI = 150
 NAMED = 40
@@ -34,7 +36,7 @@ def plot() -> None:
 )
 @click.option(
     "--method",
-    type=click.Choice(["pca", "tsne"]),
+    type=click.Choice(list(METHODS)),
     default="pca",
     show_default=True,
     help="How they are laid out.",
@@ -110,7 +112,8 @@ def _draw_map(gallery_map: GalleryMap) -> Any:
     share = ""
     if gallery_map.shown is not None:
         share = f", {sum(gallery_map.shown):.0%} of the spread"
-    axes.set_title(f"Gallery by {gallery_map.modality}, {gallery_map.method}{share}")
+    by = modality_words(gallery_map.modality, "en")
+    axes.set_title(f"Gallery by {by}, {METHODS[gallery_map.method]}{share}")
     axes.margins(0.15)
     axes.set_aspect("equal")
     axes.set_xticks([])
@@ -164,7 +167,8 @@ def _draw_matrix(similarity: Similarity, threshold: float) -> Any:
     names = [p.name for p in similarity.people] if len(similarity.people) <= NAMED else []
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.set_title(f"How alike, by {similarity.modality}; framed: {threshold:.2f} and above")
+    by = modality_words(similarity.modality, "en")
+    axes.set_title(f"How alike, by {by}; framed: {threshold:.2f} and above")
     return figure
 
 

@@ -82,7 +82,9 @@ def read_settings(config: Path | None) -> Settings:
         raise ConfigError(
             f"A file of settings must be TOML in UTF-8. Received: {config.name}: {error}"
         ) from error
-    texts = {PREFIX + name.upper(): _as_text(value) for name, value in table.items()}
+    texts = {
+        PREFIX + name.upper().removeprefix(PREFIX): _as_text(value) for name, value in table.items()
+    }
     return Settings.from_env({**os.environ, **texts})
 
 

@@ -8,6 +8,7 @@ import click
 
 from commands.shared import limit_option, open_store, refusals, report
 from utils.config import Settings
+from utils.errors import ConfigError
 from utils.wording import count_noun
 
 
@@ -64,6 +65,8 @@ def webhooks_test() -> None:
     from jobs.webhooks import encode, post
 
     events = Settings.from_env().events
+    if not events.receivers:
+        raise ConfigError("No receiver is set.", "Set DUET_WEBHOOK_URLS.")
     made_up = Sighting(number=0, at=datetime.now(UTC), source="test")
     failures = []
     for receiver, url in events.receivers.items():
@@ -72,6 +75,4 @@ def webhooks_test() -> None:
             failures.append(f"{receiver}: {error}")
         else:
             click.echo(f"{receiver} takes events.")
-    if not events.receivers:
-        click.echo("No receiver is set: DUET_WEBHOOK_URLS.")
     report(failures)

@@ -125,6 +125,7 @@ def test_a_table_is_looked_at_then_enrolled(
     named = run("jobs report", job_id, "--table", table).output
     assert written.read_text("utf-8-sig").splitlines() == named.splitlines()
     assert "ben,Ben,refused,1,0,1,0," in named
+    assert run("jobs cancel", job_id).output == f"Removed: {job_id}\n"
     again = run("enroll --existing refuse", table)
     assert (again.exit_code, "person_exists" in again.output) == (1, True)
 

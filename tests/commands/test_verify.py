@@ -31,7 +31,7 @@ def test_a_file_of_settings_comes_before_the_environment(
     monkeypatch.setenv("DUET_FPIR", "0.3")
     monkeypatch.setenv("DUET_MIN_SPEECH_S", "0.9")
     file = tmp_path / "infer.toml"
-    file.write_text('model_dir = "mine"\nfpir = 0.002\nkeep_media = true\n', encoding="utf-8")
+    file.write_text('model_dir = "mine"\nfpir = 0.002\nDUET_KEEP_MEDIA = true\n', encoding="utf-8")
     settings = read_settings(file)
     assert settings.storage.model_dir == Path("mine").resolve()
     assert (settings.decision.fpir, settings.capture.min_speech_s) == (0.002, 0.9)

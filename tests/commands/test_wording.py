@@ -64,6 +64,9 @@ def test_an_identification_is_worded(lang: str) -> None:
     assert advice.strip().startswith(words.hint)
     assert ("Recognised by face" in text) is (lang == "en")
     assert ("There is no sound" in text) is (lang == "en")
+    by_voice = words.by.format(by=words.modalities.voice)
+    starts = [fill(words.answer, 18), fill(by_voice, 18)]  # Korean signs take two columns
+    assert [fused[2:].startswith(starts[0]), voice[2:].startswith(starts[1])] == [True, True]
 
 
 @pytest.mark.parametrize("lang", ["ko", "zh"])

@@ -275,3 +275,6 @@ def test_the_commands(
     assert "\twaiting\t0\t" in CliRunner().invoke(cli.cli, ["webhooks", "list"]).output
     resent = CliRunner().invoke(cli.cli, ["webhooks", "resend"]).output
     assert resent == "0 events will be sent again.\n"
+    monkeypatch.setenv("DUET_WEBHOOK_URLS", "")
+    untried = CliRunner().invoke(cli.cli, ["webhooks", "test"])
+    assert (untried.exit_code, "DUET_WEBHOOK_URLS" in untried.output) == (1, True)
