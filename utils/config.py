@@ -137,8 +137,8 @@ class StorageSettings(Subject):
     )
     media_root: Path | None = setting(
         None,
-        "The only folder that Identification_Request may read clips from. Empty: folder media"
-        " in DUET_DATA_DIR.",
+        "The only folder that clips are read from by path: Identification_Request, and folders"
+        " of jobs. Empty: folder media in DUET_DATA_DIR.",
     )
     model_dir: Path = setting(
         ROOT / "best_model",
