@@ -78,6 +78,9 @@ def test_jobs_audit_keys_backup_health_settings(
     look_at("health")
 
     open_page("settings")
+    page.fill("#search", "DUET_URL")
+    expect(page.locator("#records code").last).to_have_text("cli.py client")
+    page.fill("#search", "")
     page.check("#changed")
     expect(page.locator("#records code").first).to_have_text("DUET_PORT")
     look_at("settings")

@@ -2,7 +2,7 @@
 import { Panel } from "./console/panel.js";
 import { readAudit, verifyAudit } from "./console/service.js";
 import { showTable } from "./console/table.js";
-import { buttonById, byId, inputById } from "./shared/dom.js";
+import { buttonById, byId, create, inputById } from "./shared/dom.js";
 import { formatMoment } from "./shared/format.js";
 import { showError } from "./shared/notice.js";
 import { t } from "./shared/texts.js";
@@ -12,7 +12,7 @@ const PAGE = 50;
 /** @type {import("./console/table.js").Column<Api.Event>[]} */
 const COLUMNS = [
   { label: t("audit.number"), show: (event) => String(event.event_id) },
-  { label: t("list.when"), show: (event) => formatMoment(event.at, "–") },
+  { label: t("list.when"), show: createMoment },
   { label: t("audit.actor"), show: (event) => event.actor },
   { label: t("audit.action"), show: (event) => event.action },
   { label: t("audit.outcome"), show: (event) => event.outcome },
@@ -58,6 +58,11 @@ const valueOf = (id) => inputById(id).value.trim();
 function momentOf(id) {
   const local = valueOf(id);
   return local && new Date(local).toISOString();
+}
+
+/** @param {Api.Event} event */
+function createMoment({ at }) {
+  return create("span", { className: "moment" }, formatMoment(at, "–"));
 }
 
 /** @param {Api.Event} event */

@@ -24,7 +24,7 @@ const QUIET_MS = 200;
 
 /** @type {import("./console/table.js").Column<Api.Group>[]} */
 const GROUPS = [
-  { label: t("groups.name"), show: ({ name, group_id }) => `${name} (${group_id})` },
+  { label: t("groups.name"), show: describeGroup },
   { label: t("groups.people"), show: ({ people }) => String(people) },
   {
     label: t("groups.watched"),
@@ -70,6 +70,11 @@ function createAct(group) {
     createButton(t("groups.members"), () => members.open(group)),
     createButton(t("groups.delete"), () => remove(group), "danger"),
   );
+}
+
+/** @param {Api.Group} group */
+function describeGroup({ name, group_id }) {
+  return name === group_id ? name : `${name} (${group_id})`;
 }
 
 /** @param {Api.Group} group */

@@ -39,6 +39,7 @@ async function checkService() {
     const isOpen = isEnough(role);
     showHealth(stateOf(health), describeHealth(health));
     buttonById("key-button").hidden = isOpen && !getKey();
+    buttonById("key-button").textContent = t(isOpen ? "header.key_held" : "header.key");
     return describeKey(health);
   } catch {
     showHealth("gone", t("header.gone"));

@@ -10,7 +10,10 @@ const COLUMNS = [
   { label: t("settings.name"), show: ({ name }) => create("code", {}, name) },
   { label: t("settings.value"), show: describeValue },
   { label: t("settings.source"), show: ({ source }) => t(`settings.${source}`) },
-  { label: t("settings.meaning"), show: describeMeaning },
+  {
+    label: t("settings.meaning"),
+    show: (setting) => showMeaning(describeMeaning(setting)),
+  },
 ];
 
 /** @type {Api.Setting[]} */
@@ -24,6 +27,16 @@ const panel = new Panel(listSettings, (answer) => {
 /** @param {Api.Setting} setting */
 function describeMeaning({ name }) {
   return t(`setting.${name}`);
+}
+
+/**
+ * Create the meaning of a setting. What is between backticks is a command or a value.
+ * @param {string} text
+ */
+function showMeaning(text) {
+  const parts = text.split("`");
+  const nodes = parts.map((part, n) => (n % 2 ? create("code", {}, part) : part));
+  return create("span", {}, ...nodes);
 }
 
 /** @param {Api.Setting} setting */
