@@ -1,9 +1,9 @@
 """Keeping the process small.
 
 glibc gives every thread its own arena and keeps what each once needed, which is much
-for pictures. Measured with 8 threads analysing clips of up to 1080p at once: about
-1200 MB with the default, 880 MB with two arenas, at the same processor time
-(docs/measurements/decode.md).
+for pictures. An arena beside the first grows by heaps of 64 MB. Where one is full, each
+large piece takes a new heap and gives it back, and all its pages are faulted in anew
+(docs/measurements/service.md).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import platform
 from pathlib import Path
 
 _M_ARENA_MAX = -8  # malloc.h
-_ARENAS = 2
+_ARENAS = 1
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -26,7 +26,7 @@ _LEFT_BYTES = 64 << 20
 
 
 def bound_heap() -> bool:
-    """Let malloc use two arenas for all threads to come.
+    """Let malloc use one arena for all threads.
 
     Returns:
         Whether the C library can. glibc can, others are left alone.
