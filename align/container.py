@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,11 @@ class Track:
     first_s: float | None = None
     end_s: float = 0.0
     stated_end_s: float | None = None
+
+    @cached_property
+    def time_base(self) -> Fraction:
+        """Seconds a tick of the clock. PyAV makes a fraction of it each time it is asked."""
+        return Fraction(self.stream.time_base or 0)
 
 
 @dataclass
@@ -211,7 +217,7 @@ class _PacketReader:
         time_s = None if track is None else measure_time_s(packet, track)
         if track is None or time_s is None:
             return
-        length_s = _to_seconds(packet.duration, packet)
+        length_s = scale_ticks(packet.duration or 0, track.time_base)
         self.end_s = max(self.end_s, time_s + length_s)
         track.end_s = max(track.end_s, (track.first_s or 0.0) + time_s + length_s)
         if time_s <= self._limits.read_s and self._size < self._limits.max_bytes:
@@ -237,7 +243,7 @@ def measure_time_s(packet: av.Packet[Any], track: Track) -> float | None:
     if packet.size == 0:
         return None
     stamp = packet.pts if packet.pts is not None else packet.dts
-    time_s = _guess_s(track) if stamp is None else _to_seconds(stamp, packet)
+    time_s = _guess_s(track) if stamp is None else scale_ticks(stamp, track.time_base)
     if track.first_s is None:
         track.first_s = time_s
     return max(0.0, time_s - track.first_s)
@@ -250,10 +256,6 @@ def _guess_s(track: Track) -> float:
         return first_s
     rate = float(getattr(track.stream, "average_rate", None) or _USUAL_RATE)
     return first_s + (track.packets[-1].time_s + 1 / rate)
-
-
-def _to_seconds(ticks: int | None, packet: av.Packet[Any]) -> float:
-    return scale_ticks(ticks, packet.time_base) if ticks and packet.time_base else 0.0
 
 
 def scale_ticks(ticks: int, time_base: Fraction) -> float:

@@ -23,8 +23,8 @@ from utils.errors import MediaError, MediaUnreadableError
 from utils.media import Clip
 
 # Of each process this much shared memory stays in use between two files. It is what a
-# clip of 1280 × 720 takes.
-_LASTING_BYTES = 40 << 20
+# clip of 1280 × 720 takes, with its film.
+_LASTING_BYTES = 48 << 20
 
 
 class Decoders:

@@ -13,7 +13,7 @@ from typing import Any
 import av
 import numpy as np
 
-from align.upright import display_matrix, pixel_aspect, shown_size, turn_upright
+from align.upright import pixel_aspect, shown_size, turn_upright
 from utils.arrays import GreyArray
 from utils.media import GreyFrame
 
@@ -61,11 +61,11 @@ class Film:
         self._frames = list(frames)
         self._next_s = _after(frames[-1].time_s) if frames else 0.0
 
-    def show(self, picture: av.VideoFrame, time_s: float) -> None:
-        """Keep a frame if its turn has come."""
+    def show(self, picture: av.VideoFrame, time_s: float, matrix: tuple[int, ...] | None) -> None:
+        """Keep a frame if its turn has come. It is turned as its display `matrix` says."""
         if not self._next_s - _EARLY_S <= time_s < self.end_s:
             return
-        self._frames.append(self._keep(GreyFrame(_to_grey(picture), time_s)))
+        self._frames.append(self._keep(GreyFrame(turn_upright(_to_grey(picture), matrix), time_s)))
         self._next_s = _after(time_s)
 
 
@@ -78,12 +78,10 @@ def _to_grey(picture: av.VideoFrame) -> GreyArray:
     aspect = pixel_aspect(picture)
     step = math.ceil(max(picture.width, picture.height) / MOST_SIDE_PX)
     if picture.format.name in _GREY_FIRST and aspect == 1 and picture.planes[0].line_size > 0:
-        levels = thin_out(_read_levels(picture), step)
-    else:
-        width, height = shown_size(picture.width, picture.height, aspect, MOST_SIDE_PX)
-        size: dict[str, Any] = {"width": width, "height": height, "interpolation": "AREA"}
-        levels = np.array(picture.to_ndarray(format="gray", threads=1, **size), np.uint8)
-    return turn_upright(levels, display_matrix(picture))
+        return thin_out(_read_levels(picture), step)
+    width, height = shown_size(picture.width, picture.height, aspect, MOST_SIDE_PX)
+    size: dict[str, Any] = {"width": width, "height": height, "interpolation": "AREA"}
+    return np.array(picture.to_ndarray(format="gray", threads=1, **size), np.uint8)
 
 
 def thin_out(levels: GreyArray, step: int) -> GreyArray:

@@ -26,6 +26,7 @@ from align.container import (
 )
 from align.decode import identify_kind
 from align.limits import ReadLimits
+from align.upright import DisplayMatrices
 from align.video import measure_shown_s, prepare_codec, to_frame
 from utils.media import Frame
 
@@ -100,6 +101,7 @@ class _Decoder:
         self._container = container
         self._track = track
         self._limits = limits
+        self._matrices = DisplayMatrices()
         self._codec: Any = track.stream.codec_context
         prepare_codec(self._codec, limits)
         is_quick = float(track.stream.average_rate or 0) >= _SPARE_RATE
@@ -176,7 +178,7 @@ class _Decoder:
             if len(self._wanted) - len(later) > 1:  # what is not skipped is too rare
                 self._codec.skip_frame = "DEFAULT"
             self._wanted = later
-            yield to_frame(picture, time_s, self._limits)
+            yield to_frame(picture, time_s, self._matrices.read(picture), self._limits)
 
     def _time_s(self, picture: av.VideoFrame) -> float:
         return measure_shown_s(picture, self._track) + self._ahead_s

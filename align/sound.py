@@ -171,7 +171,10 @@ class _Mixer:
 
 
 def _to_channels(frame: av.AudioFrame) -> Float32Array:
-    return np.asarray(frame.to_ndarray(), np.float32).reshape(-1, frame.layout.nb_channels)
+    """Samples (n, channels) of a frame of interleaved float32."""
+    count = frame.samples * frame.layout.nb_channels
+    samples = np.frombuffer(memoryview(frame.planes[0]), np.float32, count)
+    return samples.reshape(-1, frame.layout.nb_channels)
 
 
 def _format_of(frame: av.AudioFrame) -> tuple[object, ...]:

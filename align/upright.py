@@ -50,6 +50,26 @@ def turn_upright(image: ImageArray, matrix: tuple[int, ...] | None) -> ImageArra
     return np.ascontiguousarray(np.rot90(image, -quarters))
 
 
+class DisplayMatrices:
+    """Reads the display matrices of the frames of one video, in order.
+
+    What was read of a frame holds it, with its memory, until Python looks for cycles. So it
+    is read of key frames, and of the others where it may be there.
+    """
+
+    def __init__(self) -> None:
+        self._may_be = True
+
+    def read(self, frame: av.VideoFrame) -> tuple[int, ...] | None:
+        """Read the display matrix of the next frame. None where it has none."""
+        if not (frame.key_frame or frame.rotation or self._may_be):
+            return None
+        matrix = display_matrix(frame)
+        if frame.key_frame:
+            self._may_be = matrix is not None
+        return matrix
+
+
 def display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
     """Read the display matrix of a frame. None where it has none."""
     data: Any = frame.side_data.get("DISPLAYMATRIX")

@@ -26,7 +26,7 @@ from align.limits import (
     refuse_many_pixels,
 )
 from align.sampling import Group, choose_nearest, choose_times, plan
-from align.upright import display_matrix, pixel_aspect, shown_size, turn_upright
+from align.upright import DisplayMatrices, pixel_aspect, shown_size, turn_upright
 from utils.arrays import ImageArray
 from utils.errors import MediaTooLargeError
 from utils.media import Frame
@@ -128,6 +128,7 @@ class _Decoder:
         self._audience = audience
         self._ask = ask
         self._limits = limits
+        self._matrices = DisplayMatrices()
         self._codec = track.stream.codec_context
         total_px = self._codec.width * self._codec.height * len(track.packets)
         prepare_codec(self._codec, limits, threads=1 if total_px <= _SMALL_PX else _THREADS)
@@ -172,10 +173,11 @@ class _Decoder:
         spare = None
         for picture in self._pictures(packets):
             time_s = max(0.0, measure_shown_s(picture, self._track))
-            self._film.show(picture, time_s)
-            spare = (picture, time_s)
+            matrix = self._matrices.read(picture)
+            self._film.show(picture, time_s, matrix)
+            spare = (picture, time_s, matrix)
             if wanted and time_s >= wanted[0] - _SAME_S:
-                self._show(picture, time_s)
+                self._show(*spare)
                 wanted = [t for t in wanted if t > time_s + _SAME_S]
                 spare = None
             if self.has_enough or (not wanted and time_s >= self._film.end_s):
@@ -185,8 +187,8 @@ class _Decoder:
             self._show(*spare)
         self._codec.flush_buffers()
 
-    def _show(self, picture: av.VideoFrame, time_s: float) -> None:
-        self.frames.append(self._audience.see(to_frame(picture, time_s, self._limits)))
+    def _show(self, picture: av.VideoFrame, time_s: float, matrix: tuple[int, ...] | None) -> None:
+        self.frames.append(self._audience.see(to_frame(picture, time_s, matrix, self._limits)))
         if self._ask is not None and LEAST_OPENING_S <= time_s <= MOST_OPENING_S:
             is_filmed = self._film.is_dense(0.0, time_s)
             self.has_enough = is_filmed and self._ask(tuple(self.frames))
@@ -228,12 +230,17 @@ def measure_shown_s(frame: av.VideoFrame, track: Track) -> float:
     """Return when a frame is shown, in seconds from the first packet of its track."""
     stamp = frame.pts if frame.pts is not None else frame.dts
     # The frame's own time base is unset while draining
-    seconds = 0.0 if stamp is None else scale_ticks(stamp, track.stream.time_base)
+    seconds = 0.0 if stamp is None else scale_ticks(stamp, track.time_base)
     return seconds - (track.first_s or 0.0)
 
 
-def to_frame(frame: av.VideoFrame, time_s: float, limits: ReadLimits) -> Frame:
-    """Make an upright RGB frame of a decoded one, `limits.max_side_px` at most."""
+def to_frame(
+    frame: av.VideoFrame, time_s: float, matrix: tuple[int, ...] | None, limits: ReadLimits
+) -> Frame:
+    """Make an RGB frame of a decoded one and its display matrix.
+
+    It is upright, and `limits.max_side_px` at most.
+    """
     aspect = pixel_aspect(frame)
     width, height = shown_size(frame.width, frame.height, aspect, limits.max_side_px)
     size: dict[str, Any] = {}
@@ -241,4 +248,4 @@ def to_frame(frame: av.VideoFrame, time_s: float, limits: ReadLimits) -> Frame:
         size = {"width": width, "height": height, "interpolation": "AREA"}
     # Otherwise each frame would start threads of its own
     image = cast(ImageArray, frame.to_ndarray(format="rgb24", threads=1, **size))
-    return Frame(turn_upright(image, display_matrix(frame)), time_s)
+    return Frame(turn_upright(image, matrix), time_s)

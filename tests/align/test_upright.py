@@ -14,6 +14,8 @@ from align.decode import ReadLimits, read_clip
 from align.upright import shown_size, turn_upright
 from tests.support import media
 from tests.support.pictures import draw_corners, grey_frames
+from utils.arrays import ImageArray
+from utils.media import Clip
 
 LIMITS = ReadLimits(max_frames=6)
 
@@ -39,6 +41,21 @@ def test_display_matrix_is_obeyed_as_ffmpeg_does(tmp_path: Path, turn: int) -> N
     image = read_clip(path, LIMITS).frames[0].image
     assert image.shape == expected.shape
     assert np.abs(image - expected).mean() < 4
+
+
+def test_frames_between_key_frames_are_turned_over_too(tmp_path: Path) -> None:
+    path = media.write_video(tmp_path / "a.mp4", [draw_corners()] * 6, None, 6)
+    over = tmp_path / "over.mp4"
+    copy = ["-v", "error", "-display_vflip", "-i", str(path), "-c", "copy", str(over)]
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), *copy], check=True)
+    limits = ReadLimits(film_s=1.0)
+    stored, shown = [_images_of(read_clip(file, limits)) for file in (path, over)]
+    assert len(stored) == 12
+    assert all(np.array_equal(a[::-1], b) for a, b in zip(stored, shown, strict=True))
+
+
+def _images_of(clip: Clip) -> list[ImageArray]:
+    return [*(frame.image for frame in clip.frames), *(frame.image for frame in clip.film)]
 
 
 def test_a_mirrored_display_matrix_mirrors_and_does_not_turn_over() -> None:
