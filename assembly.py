@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from align.aligner import Aligner
 from align.decoders import Decoders
+from align.heap import bound_heap
 from gallery.store import open_store
 from network.serving.encoder import Encoders, load_encoders
 from recognition.recognizer import Recognizer
@@ -36,6 +37,7 @@ def build_recognizer(settings: Settings, *, serving: bool = False) -> Recognizer
 
     Raises ModelError, StoreUnavailableError. Call it after a fork, never before.
     """
+    bound_heap()  # before the networks start threads
     encoders = load_encoders(settings.storage.model_dir)
     aligner = make_aligner(settings, serving=serving)
     store = open_store(settings)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from gunicorn.app.base import BaseApplication
 
+from align.heap import bound_heap
 from utils.config import Settings, describe_settings
 from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
 from utils.listening import WYOMING_PORT, bracket, check_port, url_of
@@ -243,6 +244,7 @@ def settings_help() -> str:
 
 def run(swagger_ui: bool, **options: Any) -> None:
     """Serve until a signal ends it. `options` come before settings of the environment."""
+    bound_heap()  # before any thread, as each keeps the arena that it begins with
     try:
         settings = Settings.from_env().replace(**options)
         check_start(settings)
