@@ -164,7 +164,7 @@ def test_groups_and_their_events(
     rows.get_by_role("button", name=EN["groups.members"]).press("Enter")
     page.fill("#member", "Zoe")
     page.press("#member", "Enter")
-    expect(page.locator("#members-problem")).to_have_text(EN["error.person_not_found"])
+    expect(page.locator("#members-problem")).to_have_text(EN["groups.person_unclear"])
     page.fill("#member", "Ann Lee")
     page.press("#member", "Enter")
     expect(page.locator("#people tbody tr")).to_contain_text("Ann Lee (ann)")

@@ -60,9 +60,16 @@ export class MembersDialog {
 
   async #add() {
     const person = await this.#person.find();
-    await addMember(this.#groupId, person?.person_id ?? this.#person.text);
+    if (!person) return this.#refuse(t("groups.person_unclear"));
+    await addMember(this.#groupId, person.person_id);
     this.#person.fill("");
     this.onChange();
+  }
+
+  /** @param {string} text */
+  #refuse(text) {
+    byId("members-problem").textContent = text;
+    byId("members-problem").hidden = false;
   }
 
   /** @param {string} personId */
