@@ -4,12 +4,15 @@ Measures a gallery in a file and one in PostgreSQL.
 
 Every person has one face template (with --both a voice template too, and is searched by
 face, voice and both). Vectors are random, with as many effective dimensions as those of
-the networks on held-out people: 120 for faces, 30 for voices. Half of the probes are
-people of the gallery (cosine about 0.6 with their template), half are strangers. A
-search is what an identification does: `near` and the ranking. `recall@1`: the share of
-probes whose best person is the one of an exact comparison with all vectors in float32.
+the networks on held-out people: 120 for faces, 30 for voices. With --crops (and --voices)
+they are mixtures of two real faces (or voices) with noise. Half of the probes are people of
+the gallery (cosine about 0.6 with their template), half are strangers. A search is what an
+identification does: `near` and the ranking, against the shipped cohorts. `recall@1`: the
+share of probes whose best person is the one of an exact comparison with all vectors in
+float32.
 
-Start, memory and search are measured in a process of their own, on two threads.
+Start, memory and search are measured in a process of their own, where matrix products have
+one thread, as in the service.
 `memory` is what the process holds more once the index is loaded and free memory is given
 back, as the service does after a clip; `vectors` are the bytes of the templates.
 PostgreSQL's own memory is not in it: its table and indexes are listed by their size.
@@ -38,27 +41,38 @@ import numpy as np
 from sqlalchemy import insert, text
 
 from align.heap import release_heap
+from bench.crowds import (
+    AT_ONCE,
+    RANDOM,
+    Crowd,
+    Vectors,
+    best_exactly,
+    embed_once,
+    open_crowd,
+    probe_of,
+    vectors,
+)
 from gallery.database.open import open_database
 from gallery.search.choose import open_index
 from gallery.search.memory import Index
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.tables import changes, people, templates
+from network.serving.card import read_card
 from recognition.matching import Search, Side
+from scoring.calibration import Calibration
+from scoring.remembering import with_memory
 from tests.support.gallery_parts import StubEncoders
-from utils.arrays import EMBEDDING_SIZE, Float32Array, unit
-from utils.modality import Embedding, Modality, PerModality
+from utils.arrays import EMBEDDING_SIZE, Float32Array
+from utils.modality import SINGLE, Embedding, Modality, PerModality
 from utils.path_option import PathOption
 
-AT_ONCE = 5000
 # So many that a recall of 0.999 can be told from one of 1.
 PROBES = 1000
 ENROLMENTS = 100
-# A probe's length of noise for each length of signal: a cosine of 0.6.
-NOISE = 1.33
 # Up to which the product of matrix and vector is timed.
 EXACT_PEOPLE = 100_000
-# Of the process that measures.
-THREADS = 2
+# Of the matrix products in the process that measures, as in the service.
+BLAS_THREADS = 1
 # When everybody was enrolled.
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 POSTGRES_SIZE = "SELECT pg_database_size(current_database())"
@@ -69,22 +83,12 @@ CALIBRATIONS = PerModality(
     face=ENCODERS.face.calibration,
     voice=ENCODERS.voice.calibration,
 )
+MODELS = Path("best_model")
 
-Vectors = dict[Modality, Float32Array]
-"""Probes by modality."""
-
-
-def vectors(kind: str, first: int, count: int) -> Float32Array:
-    """(count, 512) float32 of unit length: those of people `first` and following."""
-    rng = np.random.default_rng([ord(kind[0]), first])
-    rows = rng.standard_normal((count, EMBEDDING_SIZE), dtype=np.float32)
-    # (Σ λ)² / Σ λ² = 30 or 120.
-    power = 0.5 if kind == Modality.VOICE else 0.35
-    rows /= np.arange(1, EMBEDDING_SIZE + 1, dtype=np.float32) ** power
-    return np.asarray(unit(rows), np.float32)
+ARCHIVE = PathOption(path_type=Path, dir_okay=False, exists=True)
 
 
-def fill(store: Store, count: int, modalities: Sequence[Modality]) -> None:
+def fill(store: Store, count: int, modalities: Sequence[Modality], crowd: Crowd = RANDOM) -> None:
     """Write people and templates at once, as a copy of a gallery would.
 
     It goes on where it was broken off.
@@ -94,7 +98,7 @@ def fill(store: Store, count: int, modalities: Sequence[Modality]) -> None:
         with store.database.write() as connection:
             connection.execute(insert(people), [row_of_person(number) for number in numbers])
             for modality in modalities:
-                rows = zip(numbers, vectors(modality, first, AT_ONCE), strict=False)
+                rows = zip(numbers, crowd.piece(modality, first), strict=False)
                 connection.execute(
                     insert(templates),
                     [row_of_template(number, modality, vector) for number, vector in rows],
@@ -130,38 +134,17 @@ def row_of_template(number: int, modality: Modality, vector: Float32Array) -> di
     }
 
 
-def probe_of(number: int, modalities: Sequence[Modality], count: int) -> Vectors:
-    """An even number is a person of the gallery, an odd one a stranger."""
-    rng = np.random.default_rng([7, number])
-    probe = {}
-    for modality in modalities:
-        person = int(rng.integers(count))
-        if number % 2 == 0:
-            own = vectors(modality, person // AT_ONCE * AT_ONCE, AT_ONCE)[person % AT_ONCE]
-        else:
-            own = vectors(modality, 10**9 + number, 1)[0]
-        noise = vectors("noise", number, 1)[0]
-        probe[modality] = np.asarray(unit(own + NOISE * noise), np.float32)
-    if len(modalities) == 2:
-        pair = (probe[Modality.FACE][None], probe[Modality.VOICE][None])
-        probe[Modality.FUSED] = StubEncoders().fusion.fuse(*pair)[0]
-    return probe
-
-
-def best_exactly(modality: Modality, probes: Float32Array, count: int) -> list[int]:
-    """Numbers of the people nearest to each of the probes (n, 512).
-
-    Each is compared with everybody.
-    """
-    best = np.full(len(probes), -np.inf, np.float32)
-    numbers = np.zeros(len(probes), np.int64)
-    for first in range(0, count, AT_ONCE):
-        scores = vectors(modality, first, AT_ONCE)[: count - first] @ probes.T
-        here = scores.argmax(axis=0)
-        highest = scores[here, np.arange(len(probes))]
-        numbers[highest > best] = first + here[highest > best]
-        best = np.maximum(best, highest)
-    return numbers.tolist()
+def shipped_calibrations() -> PerModality[Calibration]:
+    """Those of the shipped networks, with their cohorts. Fused vectors here are a stand-in's."""
+    singles = {}
+    for modality in SINGLE:
+        card = read_card(MODELS / modality)
+        singles[modality] = card.require_calibration(card.require_cohort(MODELS / modality))
+    return with_memory(
+        PerModality(
+            fused=CALIBRATIONS.fused, face=singles[Modality.FACE], voice=singles[Modality.VOICE]
+        )
+    )
 
 
 def resident_mb() -> float:
@@ -170,11 +153,15 @@ def resident_mb() -> float:
     return int(fields["VmRSS"].split()[0]) / 1024
 
 
-def measure(url: str, count: int, modalities: Sequence[Modality]) -> dict[str, float]:
-    """Start, memory, search and enrolment, in this process."""
+def measure(
+    url: str, count: int, modalities: Sequence[Modality], real: Sequence[str]
+) -> dict[str, float]:
+    """Start, memory, search and enrolment, in this process. `real` as of `open_crowd`."""
     first = modalities[0]
-    probes = [probe_of(number, modalities, count) for number in range(PROBES)]
-    exact = best_exactly(first, np.stack([probe[first] for probe in probes]), count)
+    crowd = open_crowd(real)
+    calibrations = shipped_calibrations()
+    probes = [probe_of(number, modalities, count, crowd) for number in range(PROBES)]
+    exact = best_exactly(first, np.stack([probe[first] for probe in probes]), count, crowd)
     matrix = vectors(Modality.FACE, 0, min(count, EXACT_PEOPLE))
     store = Store(open_database(url))
     index, start = measure_start(store, probes[0])
@@ -189,12 +176,15 @@ def measure(url: str, count: int, modalities: Sequence[Modality]) -> dict[str, f
         began = time.perf_counter()
         before = (time.thread_time(), time.process_time())
         sides = {modality: Side(vector) for modality, vector in probe.items()}
-        search = Search(index.near(probe), sides, CALIBRATIONS)
-        ranked = {modality: search.rank(modality) for modality in probe}
+        nearest = index.near(probe)
+        search = Search(nearest, sides, calibrations)
+        for modality in probe:
+            search.rank(modality)
         times.append(time.perf_counter() - began)
         worked.append(time.thread_time() - before[0])
         worked_by_all.append(time.process_time() - before[1])
-        right += ranked[first][0].person.person_id == f"person-{best}"
+        cosines = np.where(nearest.has[first], nearest.vectors[first] @ probe[first], -1)
+        right += nearest.keys[cosines.argmax()] == best + 1
     store.close()
     return start | {
         "p50_ms": 1e3 * float(np.median(times)),
@@ -273,14 +263,18 @@ def enrol(url: str, modalities: Sequence[Modality]) -> float:
     return rate
 
 
-def measure_apart(url: str, count: int, modalities: Sequence[Modality]) -> dict[str, float]:
-    """`measure` in a fresh process of `THREADS` threads."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(THREADS))
+def measure_apart(
+    url: str, count: int, modalities: Sequence[Modality], real: Sequence[Path]
+) -> dict[str, float]:
+    """`measure` in a fresh process."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(BLAS_THREADS))
     code = (
         "import json, sys; from bench.gallery import measure;"
         " print(json.dumps(measure(**json.loads(sys.argv[1]))))"
     )
-    words = json.dumps({"url": url, "count": count, "modalities": list(modalities)})
+    words = json.dumps(
+        {"url": url, "count": count, "modalities": list(modalities), "real": list(map(str, real))}
+    )
     ended = subprocess.run(
         [sys.executable, "-c", code, words],
         env=os.environ | threads,
@@ -311,15 +305,18 @@ def url_of(kind: str, folder: Path, name: str) -> str:
     return new_database()
 
 
-def measure_row(kind: str, url: str, count: int, modalities: Sequence[Modality]) -> str:
+def measure_row(
+    kind: str, url: str, count: int, modalities: Sequence[Modality], *, real: Sequence[Path]
+) -> str:
     """One row of the table. The gallery is filled first."""
     store = Store(open_database(url))
-    fill(store, count, modalities)
+    fill(store, count, modalities, open_crowd(real))
     store.close()
-    figures = measure_apart(url, count, modalities)
+    figures = measure_apart(url, count, modalities, real)
     vectors_mb = count * len(modalities) * EMBEDDING_SIZE * 4 / 2**20
     return (
-        f"| {kind} | {count:,} | {figures['p50_ms']:.1f} ({figures['people_ms']:.1f},"
+        f"| {kind}{', mixtures' if real else ''} | {count:,} |"
+        f" {figures['p50_ms']:.1f} ({figures['people_ms']:.1f},"
         f" {figures['strangers_ms']:.1f}) | {figures['p99_ms']:.1f} |"
         f" {figures['cpu_ms']:.1f} ({figures['all_cpu_ms']:.1f}) |"
         f" {figures['matvec_ms']:.1f} | {figures['recall']:.3f} |"
@@ -357,10 +354,21 @@ def measure_row(kind: str, url: str, count: int, modalities: Sequence[Modality])
 )
 @click.option("--url", help="Database in PostgreSQL.  [default: a new one]")
 @click.option("--both", is_flag=True, help="People have a voice, too.")
+@click.option("--crops", type=ARCHIVE, help="Archive of faces, to mix people of.")
+@click.option("--voices", type=ARCHIVE, help="Archive of voices, for --both with --crops.")
 def main(
-    sizes: Sequence[int], stores: Sequence[str], folder: Path, *, url: str | None, both: bool
+    sizes: Sequence[int],
+    stores: Sequence[str],
+    folder: Path,
+    *,
+    url: str | None,
+    both: bool,
+    crops: Path | None,
+    voices: Path | None,
 ) -> None:
     """Print the table."""
+    if crops and both and not voices:
+        raise click.UsageError("--both with --crops needs --voices.")
     folder.mkdir(parents=True, exist_ok=True)
     print(
         "| store | people | p50 ms (people, strangers) | p99 ms | processor ms (all) |"
@@ -369,12 +377,13 @@ def main(
     )
     print("|" + "---|" * 12)
     modalities = [Modality.FACE, Modality.VOICE] if both else [Modality.FACE]
+    archives = {Modality.FACE: crops, Modality.VOICE: voices}
+    real = embed_once({m: archive for m in modalities if (archive := archives[m])}, folder)
     for kind in stores:
         for size in sizes:
-            place = (url if kind == "postgres" else None) or url_of(
-                kind, folder, f"gallery-{size}-{len(modalities)}"
-            )
-            print(measure_row(kind, place, size, modalities), flush=True)
+            name = f"gallery-{size}-{len(modalities)}{'-mixed' if real else ''}"
+            place = (url if kind == "postgres" else None) or url_of(kind, folder, name)
+            print(measure_row(kind, place, size, modalities, real=real), flush=True)
 
 
 if __name__ == "__main__":

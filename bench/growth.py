@@ -2,11 +2,12 @@
 
 One thing grows at a time, and the rest stays. Clips are the one of `bench identify`, longer
 (repeated), or shown several times side by side. People and their templates are those of
-`bench gallery`, searched as an identification does, in this process. Clients ask one
-service at the same time, which tells some of them to come later. Printed are the median
-wall and processor time of an answer, and both as a multiple of the first row, beside how
-much the thing itself has grown: linear or better is a multiple of that at most. A gallery
-that is in --folder is used again, and --part takes up a run that was broken off.
+`bench gallery`, searched as an identification does, in this process (ten million: `bench
+search`). Clients ask one service at the same time, which tells some of them to come later.
+Printed are the median wall and processor time of an answer, and both as a multiple of the
+first row, beside how much the thing itself has grown: linear or better is a multiple of
+that at most. A gallery that is in --folder is used again, and --part takes up a run that
+was broken off.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from typing import Any
 
 import click
 from sqlalchemy import insert
+from threadpoolctl import threadpool_limits
 
 from bench.clips import ask, ask_for_answer, enroll_each, ffmpeg, make_clip, people_to_enroll
+from bench.crowds import probe_of, vectors
 from bench.gallery import (
-    CALIBRATIONS,
     ENCODERS,
     fill,
-    probe_of,
     row_of_template,
+    shipped_calibrations,
     url_of,
-    vectors,
     wait_for_sketches,
 )
 from bench.identify import processor_ms
@@ -130,13 +131,15 @@ def search(store: Store, people: int) -> Callable[[int], tuple[float, float]]:
     index = open_index(store, ENCODERS)
     index.near(probe_of(0, [Modality.FACE], people))
     wait_for_sketches()
+    calibrations = shipped_calibrations()
+    threadpool_limits(1, user_api="blas")  # as in the service
 
     def search_once(number: int) -> tuple[float, float]:
         probe = probe_of(number, [Modality.FACE], people)
         started = time.perf_counter()
         before = time.process_time()
         sides = {modality: Side(vector) for modality, vector in probe.items()}
-        Search(index.near(probe), sides, CALIBRATIONS).rank(Modality.FACE)
+        Search(index.near(probe), sides, calibrations).rank(Modality.FACE)
         worked = time.process_time() - before
         return 1000 * (time.perf_counter() - started), 1000 * worked
 

@@ -26,7 +26,8 @@ from pathlib import Path
 import click
 from sqlalchemy import delete, insert, update
 
-from bench.gallery import CALIBRATIONS, ENCODERS, Vectors, fill, probe_of
+from bench.crowds import Vectors, probe_of
+from bench.gallery import CALIBRATIONS, ENCODERS, fill
 from gallery import tables
 from gallery.backup.folder import open_backup
 from gallery.backup.making import Beside, make_backup

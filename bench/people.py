@@ -22,7 +22,7 @@ import click
 import numpy as np
 from playwright.sync_api import Browser
 
-from bench.gallery import vectors
+from bench.crowds import vectors
 from gallery.store import NewPerson, NewTemplate, Store, open_store
 from network.serving.card import read_card
 from tests.support.chromium import CHROMIUM, chromium, page_of

@@ -8,45 +8,36 @@ was left out is nearer than all who were found. "Of 50 missed": nearer than the 
 them, the last one that a decision looks at. Intervals hold 95 % (C. Clopper and E. Pearson,
 1934).
 
-Vectors are those of `bench gallery`. With --crops they are of the face network: one
-picture for each person of the archive, mixed by two with noise up to the number of people.
+Vectors are those of `bench gallery`: random, or with --crops or --voices mixtures of two
+real ones with noise, up to the number of people.
 """
 
 from __future__ import annotations
 
-import io
 import time
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
 from scipy.stats import beta
 
-from bench.gallery import AT_ONCE, NOISE, vectors
+from bench.crowds import AT_ONCE, NOISE, RANDOM, Crowd, Piece, embed_real
 from gallery.search import codes
 from gallery.search.codes import SURE, CodeArray, decode, encode, find_rows
 from gallery.search.memory import with_room
-from gallery.search.sketch import Sketches, learn_axes, sample_rows
-from network.serving.encoder import load_face_encoder
-from utils.arrays import EMBEDDING_SIZE, Float32Array, IndexArray, unit
+from gallery.search.sketch import Sketches, learn, sample_rows
+from utils.arrays import Float32Array, IndexArray, unit
 from utils.modality import Modality
 from utils.path_option import PathOption
 
 PROBES_AT_ONCE = 1000
 # Pieces of `AT_ONCE` vectors that are kept between two uses: 0.4 GB
 HELD_PIECES = 40
-MOST_CROPS = 8000
 FARTHEST = 3.9
-MIX_NOISE = 0.3
-PICTURES_AT_ONCE = 64
-
-Piece = Callable[[int], Float32Array]
-"""Vectors (`AT_ONCE`, 512) of the people from a number on."""
+ARCHIVE = PathOption(path_type=Path, dir_okay=False, exists=True)
 
 
 @dataclass
@@ -59,35 +50,6 @@ class Tally:
     scanned: int = 0
     wall_ms: list[float] = field(default_factory=list)
     work_ms: list[float] = field(default_factory=list)
-
-
-def random_piece(first: int) -> Float32Array:
-    """Random vectors, as `bench gallery` has them."""
-    return vectors(Modality.FACE, first, AT_ONCE)
-
-
-def mixed_piece(pictures: Float32Array, first: int) -> Float32Array:
-    """Vectors between those of two pictures, with noise."""
-    rng = np.random.default_rng([3, first])
-    one, other = pictures[rng.integers(len(pictures), size=(2, AT_ONCE))]
-    share = rng.random((AT_ONCE, 1), dtype=np.float32)
-    noise = unit(rng.standard_normal((AT_ONCE, EMBEDDING_SIZE), dtype=np.float32))
-    return np.asarray(unit(share * one + (1 - share) * other + MIX_NOISE * noise), np.float32)
-
-
-def embed_pictures(archive: Path, model: Path) -> Float32Array:
-    """Embed one picture for each folder of an archive of aligned faces."""
-    encoder = load_face_encoder(model)
-    with zipfile.ZipFile(archive) as pictures:
-        names = sorted(name for name in pictures.namelist() if name.endswith(".webp"))
-        first = {name.rsplit("/", 1)[0]: name for name in reversed(names)}
-        chosen = list(first.values())[:MOST_CROPS]
-        parts = []
-        for start in range(0, len(chosen), PICTURES_AT_ONCE):
-            opened = (pictures.read(name) for name in chosen[start : start + PICTURES_AT_ONCE])
-            faces = [np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for data in opened]
-            parts.append(encoder.embed_each(np.stack(faces)))
-    return np.concatenate(parts)
 
 
 def probe_of(piece: Piece, people: int, number: int) -> Float32Array:
@@ -103,19 +65,20 @@ def probe_of(piece: Piece, people: int, number: int) -> Float32Array:
     return np.asarray(unit(own + np.float32(level) * away), np.float32)
 
 
-def build(piece: Piece, people: int) -> tuple[CodeArray, Sketches]:
+def build(piece: Piece, people: int) -> tuple[CodeArray, Sketches | None]:
     """Encode and sketch everybody, as the index does."""
     table = with_room(people, encode(piece(0)[:1]).shape[1], np.dtype(np.int8))[:people]
     for first in range(0, people, AT_ONCE):
         table[first : first + AT_ONCE] = encode(piece(first)[: people - first])
-    sketches = Sketches(learn_axes(decode(table[sample_rows(people)])), people)
-    for first in range(0, people, AT_ONCE):
-        sketches.add(decode(table[first : first + AT_ONCE]))
+    sketches = learn(decode(table[sample_rows(people)]), people)
+    if sketches is not None:
+        for first in range(0, people, AT_ONCE):
+            sketches.add(decode(table[first : first + AT_ONCE]))
     return table, sketches
 
 
 def search(
-    table: CodeArray, sketches: Sketches, probes: Float32Array, tally: Tally
+    table: CodeArray, sketches: Sketches | None, probes: Float32Array, tally: Tally
 ) -> list[IndexArray]:
     """Search each of the probes. Returns the rows found."""
     everybody = np.ones(len(table), np.bool_)
@@ -184,15 +147,17 @@ def print_row(kind: str, people: int, tally: Tally) -> None:
 @click.command(help=__doc__)
 @click.option("--people", default=200_000, show_default=True, help="People in the gallery.")
 @click.option("--probes", default=3000, show_default=True, help="Searches.")
-@click.option("--crops", type=PathOption(path_type=Path, dir_okay=False), help="Archive of faces.")
-@click.option("--model", type=PathOption(path_type=Path), default=Path("best_model/face"))
-def main(people: int, probes: int, crops: Path | None, model: Path) -> None:
+@click.option("--crops", type=ARCHIVE, help="Archive of faces, to mix people of.")
+@click.option("--voices", type=ARCHIVE, help="Archive of voices, in the place of faces.")
+@click.option("--model", type=PathOption(path_type=Path), help="Network.  [default: as shipped]")
+def main(
+    people: int, probes: int, *, crops: Path | None, voices: Path | None, model: Path | None
+) -> None:
     """Print a row for each part of the searches, each of all until then."""
-    piece: Piece = random_piece
-    if crops:
-        pictures = embed_pictures(crops, model)
-        piece = lambda first: mixed_piece(pictures, first)  # noqa: E731
-    piece = lru_cache(HELD_PIECES + HELD_PIECES // 4)(piece)
+    modality = Modality.VOICE if voices else Modality.FACE
+    archive = voices or crops
+    crowd = Crowd({modality: embed_real(modality, archive, model)}) if archive else RANDOM
+    piece = lru_cache(HELD_PIECES + HELD_PIECES // 4)(partial(crowd.piece, modality))
     table, sketches = build(piece, people)
     tally = Tally()
     codes._scan = count_scans(tally)  # type: ignore[assignment]
@@ -209,7 +174,7 @@ def main(people: int, probes: int, crops: Path | None, model: Path) -> None:
         tally.probes += len(asked)
         tally.best_missed += best
         tally.some_missed += some
-        print_row("crops" if crops else "random", people, tally)
+        print_row(f"mixtures of {modality}s" if archive else "random", people, tally)
 
 
 if __name__ == "__main__":

@@ -23,15 +23,8 @@ import click
 import numpy as np
 from sqlalchemy import insert
 
-from bench.gallery import (
-    AT_ONCE,
-    CALIBRATIONS,
-    ENCODERS,
-    probe_of,
-    row_of_person,
-    row_of_template,
-    vectors,
-)
+from bench.crowds import AT_ONCE, probe_of, vectors
+from bench.gallery import CALIBRATIONS, ENCODERS, row_of_person, row_of_template
 from gallery import tables
 from gallery.database.open import open_database
 from gallery.records.feed import PersonRef

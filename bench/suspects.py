@@ -23,7 +23,8 @@ import click
 from sqlalchemy import insert, select, true, update
 from threadpoolctl import threadpool_limits
 
-from bench.gallery import fill, probe_of
+from bench.crowds import probe_of
+from bench.gallery import fill
 from bench.operator import read, show, time_s
 from gallery import tables
 from gallery.records.people_list import PeopleQuery
