@@ -185,5 +185,9 @@ def _ratios(
 
 
 def _measure(vectors: Float32Array, has: BoolArray, norm: Norm) -> Measured:
-    level, scale = norm.probe(vectors)
-    return Measured(has, level + norm.person(vectors), scale)
+    """Measure those who have something to compare. The others get any numbers."""
+    level: Float64Array = np.zeros(len(has))
+    scale: Float64Array = np.ones(len(has))
+    if has.any():
+        level[has], scale[has] = norm.entry(vectors[has])
+    return Measured(has, level, scale)

@@ -289,6 +289,7 @@ class _ModalitySearch:
         self._level = float(level[0])
         self._scale = float(scale[0])
         self._raises: dict[int, float] = {}
+        self._deductions: dict[tuple[bytes, int], float] = {}
         self._count = snapshot.count(modality)
         shortlist = self.nearest(has)
         strengths = (self._cosines[shortlist] - self._levels(shortlist)) / self._scale
@@ -325,10 +326,7 @@ class _ModalitySearch:
 
     def _candidate(self, row: int, level: float) -> Candidate:
         same = self._same_as(row)
-        deduction = self._calibration.norm.deduction(
-            self._top[~same][:OTHERS], self._count - max(int(same.sum()), 1)
-        )
-        level = level + self._scale * deduction
+        level = level + self._scale * self._deduction(same)
         score = float(self._cosines[row])
         strength = (score - level) / self._scale
         slope, intercept = self._line
@@ -343,6 +341,15 @@ class _ModalitySearch:
             llr=slope * strength + intercept,
             entries=tuple(self._ref(other) for other in self._top_rows[same] if other != row),
         )
+
+    def _deduction(self, same: BoolArray) -> float:
+        """What the other people take off. Most have the same others: it is worked out once."""
+        others = self._top[~same][:OTHERS]
+        count = self._count - max(int(same.sum()), 1)
+        key = (others.tobytes(), count)
+        if key not in self._deductions:
+            self._deductions[key] = self._calibration.norm.deduction(others, count)
+        return self._deductions[key]
 
     def _same_as(self, row: int) -> BoolArray:
         """Which of the top rows are entries of the person of this row, itself included."""

@@ -75,7 +75,7 @@ def statistics(scores: npt.ArrayLike, top: int | None = None) -> tuple[Float64Ar
     Raises:
         ValueError: There are fewer than two cohort scores, or `top` is below two.
     """
-    values = np.asarray(scores, np.float64)
+    values = np.asarray(scores)
     if values.ndim != 2 or values.shape[1] < 2 or (top is not None and top < 2):
         raise ValueError(
             "Cohort scores must be (n, m) with m >= 2, and top >= 2. Received:"
@@ -83,6 +83,7 @@ def statistics(scores: npt.ArrayLike, top: int | None = None) -> tuple[Float64Ar
         )
     if top is not None and top < values.shape[1]:
         values = np.partition(values, -top, axis=1)[:, -top:]
+    values = values.astype(np.float64)
     return values.mean(axis=1), np.maximum(values.std(axis=1), MIN_SPREAD)
 
 
@@ -130,6 +131,10 @@ class NoNorm:
     def person(self, vectors: npt.ArrayLike) -> Float64Array:
         """Return how far people (n, size) raise the level: 0 (n,)."""
         return np.zeros(len(np.asarray(vectors)))
+
+    def entry(self, vectors: npt.ArrayLike) -> tuple[Float64Array, Float64Array]:
+        """Return level 0 and scale 1, (n,) each, of people (n, size)."""
+        return self.probe(vectors)
 
     def deduction(self, others: npt.ArrayLike = (), count: int = 0) -> float:
         """Return what the other people of a gallery take off a strength: nothing."""
@@ -249,22 +254,38 @@ class CohortNorm:
         Returns:
             Levels (n,) and scales (n,).
         """
-        features = np.column_stack(
-            [
-                self.features(vectors),
-                duration_feature(seconds, len(np.asarray(vectors))),
-            ]
-        )
-        return features @ self.numbers.level, np.maximum(
-            features @ self.numbers.scale, self.numbers.least_scale
-        )
+        return self._level_and_scale(self.features(vectors), seconds)
 
     def person(self, vectors: npt.ArrayLike) -> Float64Array:
         """Return how far people raise the level (n,).
 
         `vectors` (n, size) of unit length represent the people.
         """
-        return self.numbers.person * (self.features(vectors)[:, 1] - self.numbers.person_mean)
+        return self._raise(self.people_features(vectors))
+
+    def entry(self, vectors: npt.ArrayLike) -> tuple[Float64Array, Float64Array]:
+        """Work out level and scale of people, as probe and as person together.
+
+        `vectors` as of `person`. Returns levels (n,) and scales (n,).
+        """
+        features = self.people_features(vectors)
+        level, scale = self._level_and_scale(features, 0.0)
+        return level + self._raise(features), scale
+
+    def people_features(self, vectors: npt.ArrayLike) -> Float64Array:
+        """Return `features` (n, 3) of people, who may be known."""
+        return self.features(vectors)
+
+    def _raise(self, features: Float64Array) -> Float64Array:
+        return self.numbers.person * (features[:, 1] - self.numbers.person_mean)
+
+    def _level_and_scale(
+        self, features: Float64Array, seconds: npt.ArrayLike
+    ) -> tuple[Float64Array, Float64Array]:
+        weighed = np.column_stack([features, duration_feature(seconds, len(features))])
+        return weighed @ self.numbers.level, np.maximum(
+            weighed @ self.numbers.scale, self.numbers.least_scale
+        )
 
     def features(self, vectors: npt.ArrayLike) -> Float64Array:
         """Return `cohort_features` (n, 3) of `vectors` (n, size)."""
@@ -339,7 +360,11 @@ def cohort_features(vectors: npt.ArrayLike, cohort: npt.ArrayLike) -> Float64Arr
 
     `vectors` (n, size) and `cohort` (m, size) of unit length give (n, 3).
     """
-    scores = np.asarray(vectors, np.float32) @ np.asarray(cohort, np.float32).T
+    return features_of(np.asarray(vectors, np.float32) @ np.asarray(cohort, np.float32).T)
+
+
+def features_of(scores: Float32Array) -> Float64Array:
+    """Return `cohort_features` (n, 3) of cosines (n, m) with the cohort."""
     mean, deviation = statistics(scores, max(3, round(NEAREST_SHARE * scores.shape[1])))
     return np.column_stack([np.ones(len(mean)), mean, deviation])
 

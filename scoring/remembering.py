@@ -1,7 +1,7 @@
 """A norm that looks at each person of a gallery once.
 
 People are the same from one request to the next, and measures ask about the same ones
-thousands of times. What stays of a person is one number, under a digest whose key ends
+thousands of times. What stays of a person is two numbers, under a digest whose key ends
 with the process. Nothing stays of a probe, who may be nobody of the gallery.
 """
 
@@ -18,36 +18,43 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.calibration import Calibration
-from scoring.norms import CohortNorm
-from utils.arrays import Float64Array
+from scoring.norms import CohortNorm, features_of
+from utils.arrays import Float32Array, Float64Array
 from utils.modality import PerModality
+from utils.sharing import THREADS, share
 
 MOST = 10_000
-"""People of whom a number stays, by 0.2 kB each. Who was asked about longest ago goes first."""
+"""People of whom numbers stay, by 0.25 kB each. Who was asked about longest ago goes first."""
 
 _DIGEST_BYTES = 16
+# People of a search, who wait for it. More are of work beside the searches.
+_TO_SHARE = range(24, 101)
 _KEY = os.urandom(16)
 
 
-class _Raises:
-    """How far people raise the level, by the digest of an embedding. Shared by all threads."""
+Numbers = tuple[float, float]
+"""Mean and deviation of the nearest cohort scores of a person."""
+
+
+class _Known:
+    """Numbers of people, by the digest of an embedding. Shared by all threads."""
 
     def __init__(self) -> None:
-        self._by_digest: OrderedDict[bytes, float] = OrderedDict()
+        self._by_digest: OrderedDict[bytes, Numbers] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, digests: Sequence[bytes]) -> dict[bytes, float]:
+    def find(self, digests: Sequence[bytes]) -> dict[bytes, Numbers]:
         """Find those that are known."""
         with self._lock:
-            raises = {d: self._by_digest[d] for d in digests if d in self._by_digest}
-            for digest in raises:
+            numbers = {d: self._by_digest[d] for d in digests if d in self._by_digest}
+            for digest in numbers:
                 self._by_digest.move_to_end(digest)
-            return raises
+            return numbers
 
-    def keep(self, raises: dict[bytes, float]) -> None:
+    def keep(self, numbers: dict[bytes, Numbers]) -> None:
         """Keep some, in place of those that were asked about longest ago."""
         with self._lock:
-            self._by_digest.update(raises)
+            self._by_digest.update(numbers)
             while len(self._by_digest) > MOST:
                 self._by_digest.popitem(last=False)
 
@@ -56,23 +63,35 @@ class _Raises:
 class RememberingNorm(CohortNorm):
     """A `CohortNorm` that keeps what it says of people."""
 
-    memory: _Raises = field(default_factory=_Raises)
+    memory: _Known = field(default_factory=_Known)
 
-    def person(self, vectors: npt.ArrayLike) -> Float64Array:
-        """Return what `CohortNorm.person` does, (n,) of `vectors` (n, size).
+    def people_features(self, vectors: npt.ArrayLike) -> Float64Array:
+        """Return what `CohortNorm.people_features` does, (n, 3) of `vectors` (n, size).
 
         Those that are not known are worked out in one product.
         """
         rows = np.ascontiguousarray(vectors, np.float32)
         digests = [blake2b(row.data, digest_size=_DIGEST_BYTES, key=_KEY).digest() for row in rows]
-        raises = self.memory.find(digests)
-        missing = [place for place, digest in enumerate(digests) if digest not in raises]
+        numbers = self.memory.find(digests)
+        missing = [place for place, digest in enumerate(digests) if digest not in numbers]
         if missing:
-            worked_out = super().person(rows[missing]).tolist()
+            worked_out = map(tuple, self._work_out(rows[missing])[:, 1:].tolist())
             new = dict(zip([digests[place] for place in missing], worked_out, strict=True))
             self.memory.keep(new)
-            raises |= new
-        return np.array([raises[digest] for digest in digests], np.float64)
+            numbers |= new
+        features = np.ones((len(digests), 3))
+        features[:, 1:] = np.array([numbers[digest] for digest in digests]).reshape(-1, 2)
+        return features
+
+    def _work_out(self, rows: Float32Array) -> Float64Array:
+        """Work features out in one product, or for a search by all threads.
+
+        Each thread takes a part of the cohort: that costs no more than one product.
+        """
+        if len(rows) not in _TO_SHARE:
+            return self.features(rows)
+        score = lambda a, b: rows @ self.cohort[a:b].T  # noqa: E731
+        return features_of(np.concatenate(share(len(self.cohort), score, THREADS), axis=1))
 
 
 def with_memory(calibrations: PerModality[Calibration]) -> PerModality[Calibration]:

@@ -47,6 +47,24 @@ def test_each_person_is_looked_at_once_and_new_ones_together(asked: list[int]) -
     assert kept.face.norm.person(rows[:0]).shape == (0,)
 
 
+@pytest.mark.parametrize("count", [3, 31])
+def test_entries_are_measured_as_probes_and_people_by_one_look(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Few of them by one thread, those of a search by several."""
+    monkeypatch.setattr(remembering, "THREADS", 3)
+    norm = RememberingNorm(NORM.cohort, NORM.numbers)
+    rng = np.random.default_rng(2)
+    rows = rng.normal(size=(count, NORM.cohort.shape[1])).astype(np.float32)
+    level, scale = NORM.probe(rows)
+    raised = norm.person(rows)
+    np.testing.assert_allclose(raised, NORM.person(rows), rtol=0, atol=1e-6)
+    monkeypatch.setattr(RememberingNorm, "_work_out", None)  # nobody is looked at again
+    for measured in (norm.entry(rows), NORM.entry(rows)):
+        np.testing.assert_allclose(measured[0], level + raised, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(measured[1], scale, rtol=0, atol=1e-6)
+
+
 def test_a_probe_leaves_nothing_behind(asked: list[int]) -> None:
     norm = RememberingNorm(NORM.cohort, NORM.numbers)
     probe = np.eye(1, NORM.cohort.shape[1], dtype=np.float32)
