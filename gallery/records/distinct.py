@@ -9,6 +9,8 @@ from sqlalchemy import Connection, insert, or_, select
 
 from gallery.tables import distinct_people as table
 
+_PAIRS = select(table.c.person_key, table.c.other_key)  # made once, for every search
+
 Pair = tuple[int, int]
 """Internal numbers of two people, the smaller one first."""
 
@@ -24,14 +26,14 @@ def remember(connection: Connection, key: int, other: int) -> bool:
 
 def read(connection: Connection) -> frozenset[Pair]:
     """Read all pairs."""
-    rows = connection.execute(select(table.c.person_key, table.c.other_key))
+    rows = connection.execute(_PAIRS)
     return frozenset((row.person_key, row.other_key) for row in rows)
 
 
 def move(connection: Connection, key: int, other: int) -> None:
     """Store of the person `key` whom the person `other` is not."""
     is_of_other = or_(table.c.person_key == other, table.c.other_key == other)
-    rows = connection.execute(select(table.c.person_key, table.c.other_key).where(is_of_other))
+    rows = connection.execute(_PAIRS.where(is_of_other))
     for one, two in rows.all():
         third = two if one == other else one
         if third != key:

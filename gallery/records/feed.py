@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, or_, select
 
 from gallery import vectors
 from gallery.encryption.sealing import Codec
@@ -34,6 +34,13 @@ _TEMPLATE = (
     templates.c.template_id,
     templates.c.encoder_id,
 )
+# The same with whose it is, which is joined for a few people.
+_NAMED = (*_TEMPLATE, people.c.person_id, people.c.name)
+# Statements of every search are made once: that takes longer than to ask.
+_REVISION = select(
+    meta.c.value, select(func.max(changes.c.change)).scalar_subquery().label("change")
+).where(meta.c.name == "gallery_id")
+_CHANGED = select(changes.c.person_key).where(changes.c.change > bindparam("change")).distinct()
 # `in_` of a list would look at each of them.
 _SOME: Any = bindparam("some", expanding=True)
 
@@ -64,18 +71,13 @@ def revision(connection: Connection, file: str) -> Revision:
 
     `file` is the id of the database file.
     """
-    latest = select(func.max(changes.c.change)).scalar_subquery()
-    gallery_id, change = connection.execute(
-        select(meta.c.value, latest).where(meta.c.name == "gallery_id")
-    ).one()
+    gallery_id, change = connection.execute(_REVISION).one()
     return Revision(gallery_id, file, change or 0)
 
 
 def changed_since(connection: Connection, change: int) -> list[int]:
     """Internal numbers of the people created, changed or deleted after `change`."""
-    return list(
-        connection.scalars(select(changes.c.person_key).where(changes.c.change > change).distinct())
-    )
+    return list(connection.scalars(_CHANGED, {"change": change}))
 
 
 def read_people(connection: Connection, keys: Sequence[int] | None = None) -> dict[int, PersonRef]:
@@ -106,7 +108,7 @@ def read_templates(
     A piece lacks a modality that nobody in it has. `keys` None = everybody. Raises
     StoreUnavailableError for a vector that `codec` cannot open.
     """
-    wanted = tuple(f"{m}/{e}" for m, e in encoder_ids.items())
+    wanted = _with_encoders(encoder_ids)
     # A cursor on the server does not pay for a few people.
     options = {"yield_per": _CHUNK} if keys is None else {}
     for part in _parts(keys):
@@ -116,6 +118,25 @@ def read_templates(
         for piece in _whole_people(rows.partitions(_CHUNK)):
             piece.sort(key=itemgetter(0, 1))
             yield _by_modality(piece, codec)
+
+
+def read_named(
+    connection: Connection, codec: Codec, encoder_ids: Mapping[Modality, str], keys: Sequence[int]
+) -> tuple[list[dict[Modality, Templates]], dict[int, PersonRef]]:
+    """Read all templates of `keys` as `read_templates`, and whose they are.
+
+    One statement for both: a search of many people waits for it.
+    """
+    query = _query_named(_with_encoders(encoder_ids))
+    pieces = []
+    refs: dict[int, PersonRef] = {}
+    for part in _parts(keys):
+        rows = sorted(connection.execute(query, part).all(), key=itemgetter(0, 1))
+        for row in rows:
+            if row[0] not in refs:
+                refs[row[0]] = PersonRef(row[0], *row[-2:])
+        pieces.append(_by_modality(rows, codec))
+    return pieces, refs
 
 
 @cache
@@ -128,12 +149,28 @@ def _query_people(everybody: bool) -> Select[Any]:
 @cache
 def _query_templates(encoders: tuple[str, ...], everybody: bool) -> Select[Any]:
     """The query for all templates of these encoders, or for those of `some` people."""
-    c = templates.c
-    # One expression, so that rows come by the index that begins with the person. By
-    # that of the encoders, all would be sorted in memory.
-    query = select(*_TEMPLATE).where((c.modality + "/" + c.encoder_id).in_(encoders))
-    query = query if everybody else query.where(c.person_key.in_(_SOME))
-    return query.order_by(c.person_key)
+    query = select(*_TEMPLATE).where(_is_of(encoders))
+    query = query if everybody else query.where(templates.c.person_key.in_(_SOME))
+    return query.order_by(templates.c.person_key)
+
+
+@cache
+def _query_named(encoders: tuple[str, ...]) -> Select[Any]:
+    """The query for the templates of `some` people, with their ids and names."""
+    query = select(*_NAMED).join(people, people.c.key == templates.c.person_key)
+    return query.where(_is_of(encoders), templates.c.person_key.in_(_SOME))
+
+
+def _is_of(encoders: tuple[str, ...]) -> ColumnElement[bool]:
+    """One expression, so that rows come by the index that begins with the person.
+
+    By that of the encoders, all would be sorted in memory.
+    """
+    return (templates.c.modality + "/" + templates.c.encoder_id).in_(encoders)
+
+
+def _with_encoders(encoder_ids: Mapping[Modality, str]) -> tuple[str, ...]:
+    return tuple(f"{m}/{e}" for m, e in encoder_ids.items())
 
 
 def _by_modality(rows: Sequence[Any], codec: Codec) -> dict[Modality, Templates]:

@@ -12,11 +12,8 @@ The templates of the `NEAREST` people by code, and of all whom rounding may keep
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
-from itertools import pairwise
+from functools import partial
 from typing import Any, TypeVar
 
 import numkong
@@ -30,12 +27,13 @@ from gallery.records.feed import PersonRef, Revision
 from gallery.search.memory import NEAREST, MemoryIndex, Probe, Snapshot, with_room
 from gallery.search.nearest import Nearest, list_searches, read_nearest
 from gallery.search.reading import ALL
-from gallery.search.sketch import Sketches, are_many, join, narrow
+from gallery.search.sketch import MOST, Sketches, are_many, join, narrow
 from gallery.search.sketching import Sketching
 from gallery.store import Store
 from gallery.vectors import KeyArray
 from utils.arrays import BoolArray, Float32Array, IndexArray
 from utils.modality import Modality
+from utils.sharing import THREADS, share
 
 CodeArray = npt.NDArray[np.int8]
 T = TypeVar("T")
@@ -45,6 +43,8 @@ _SCALE_BYTES = 4
 _ROWS_AT_ONCE = 8192
 _ROWS_TO_SHARE = 200_000
 _READS_TO_SHARE = 4096
+_LOOKS = (0.03, MOST)
+"""Shares of the rows that sketches leave, in turn: few are mostly enough, and sooner ordered."""
 _LOWEST = -2.0  # below every cosine, above the mark of those who do not count
 _GROUPS = 1024
 _MARGIN = 0.02  # more than rounding moves the difference of two cosines by (`_slack`)
@@ -57,7 +57,6 @@ SURE = 50
 
 That holds within `_DEVIATIONS`, and for those whose codes are read.
 """
-_THREADS = min(os.cpu_count() or 1, 4)
 _SHARES_EACH = 4
 """Shares of a thread. None waits for one that was held up."""
 
@@ -150,10 +149,8 @@ def scores(codes: CodeArray, vector: Float32Array) -> Float32Array:
 
 def _share(count: int, work: Callable[[int, int], T], least: int | None = None) -> list[T]:
     """Do `work` on the rows from `a` up to `b`, by several threads from `least` rows on."""
-    shares = _THREADS * _SHARES_EACH if count >= (least or _ROWS_TO_SHARE) else 1
-    bounds = np.linspace(0, count, shares + 1).astype(int).tolist()
-    parts = list(pairwise(bounds))
-    return list((_pool().map if shares > 1 else map)(lambda part: work(*part), parts))
+    many = count >= (least or _ROWS_TO_SHARE)
+    return share(count, work, THREADS * _SHARES_EACH if many else 1)
 
 
 def _score(part: tuple[CodeArray, CodeArray, Float32Array]) -> None:
@@ -168,11 +165,6 @@ def _score(part: tuple[CodeArray, CodeArray, Float32Array]) -> None:
         )[0]
         scales = piece[:, size:].view(np.float32)[:, 0] * scale
         np.multiply(integers, scales, out=products[start : start + _ROWS_AT_ONCE])
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_THREADS, "codes")
 
 
 def _mask(codes: Snapshot, modality: Modality, alone: bool) -> BoolArray:
@@ -236,13 +228,17 @@ def _narrow(
 ) -> tuple[IndexArray, Float32Array] | None:
     """As `_scan`, by the sketches. None where they leave too many."""
     probe = sketches.probe(vector)
-    cut = sketches.cut(probe, where)
-    if cut is None:
-        return None
-    parts = _share(len(codes), lambda a, b: sketches.candidates(probe, where, cut, slice(a, b)))
-    candidates = join(parts)
     score = partial(_score_some, codes, vector)
-    return narrow(candidates, cut, probe.share, score, nearest=NEAREST)
+    for part in _LOOKS:
+        cut = sketches.cut(probe, where, part)
+        if cut is None:
+            return None
+        pick = partial(sketches.candidates, probe, where, cut)
+        parts = _share(len(codes), lambda a, b: pick(slice(a, b)))  # noqa: B023 - done at once
+        narrowed = narrow(join(parts), cut, probe.share, score, nearest=NEAREST)
+        if narrowed is not None:
+            return narrowed
+    return None
 
 
 def _score_some(codes: CodeArray, vector: Float32Array, rows: IndexArray) -> Float32Array:

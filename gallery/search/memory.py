@@ -61,8 +61,8 @@ class Snapshot:
         refs: the people by internal number.
         stale: templates of other encoders, which are not in it.
         people: number of people who can be recognised.
-        totals: number of people who can be recognised, by modality, where only the
-            nearest are in it.
+        totals: number of people who can be recognised, by modality, also where only the
+            nearest are in it. None: all are in it.
         distinct: entries that are two people by the operator's word.
         layout: number of the arrangement of rows. Snapshots of one have the same people in
             the same rows, as far as both go.
@@ -190,6 +190,7 @@ class MemoryIndex:
             refs=refs,
             stale=old_templates,
             people=len(block.keys),
+            totals=_count_each(block.has),
             distinct=distinct.read(connection),
             layout=next(_LAYOUTS),
         )
@@ -217,6 +218,7 @@ class MemoryIndex:
             refs=refs,
             stale=old_templates,
             people=people,
+            totals=_count_each(has),
             distinct=distinct.read(connection),
             layout=old.layout,
         )
@@ -255,6 +257,11 @@ class MemoryIndex:
     ) -> dict[int, PersonRef]:
         refs = feed.read_people(connection, among)
         return {int(key): refs[int(key)] for key in keys}
+
+
+def _count_each(has: Mapping[Modality, BoolArray]) -> dict[Modality, int]:
+    """Count once what every search asks for."""
+    return {modality: int(np.count_nonzero(marked)) for modality, marked in has.items()}
 
 
 def with_room(rows: int, width: int, dtype: np.dtype[Any]) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from gallery.records import distinct, feed
+from gallery.records import distinct
 from gallery.records.feed import Revision
 from gallery.results import StaleTemplates
 from gallery.search.memory import Probe, Snapshot
@@ -39,14 +39,13 @@ def read_nearest(
     connection: Connection, reader: Reader, revision: Revision, nearest: Nearest
 ) -> Snapshot:
     """Read the snapshot of these people, in the transaction that found them."""
-    block = reader.read(connection, nearest.keys)
-    refs = feed.read_people(connection, nearest.keys)
+    block, refs = reader.read_named(connection, nearest.keys)
     return Snapshot(
         revision=revision,
         keys=block.keys,
         vectors=block.vectors,
         has=block.has,
-        refs={int(key): refs[int(key)] for key in block.keys},
+        refs=refs,
         stale=nearest.stale,
         people=nearest.people,
         totals=nearest.totals,

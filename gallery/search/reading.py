@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from gallery.encryption.sealing import Codec
 from gallery.ports import Encoders
 from gallery.records import feed
+from gallery.records.feed import PersonRef
 from gallery.vectors import KeyArray, Templates, represent
 from utils.arrays import EMBEDDING_SIZE, BoolArray, Float32Array
 from utils.modality import SINGLE, Modality
@@ -40,6 +41,10 @@ def no_room(rows: int, size: int) -> Float32Array:
     return np.zeros((rows, size), np.float32)
 
 
+def _as_they_are(vectors: Float32Array) -> Float32Array:
+    return vectors
+
+
 class Reader:
     """Reads templates of these encoders as what stands for each person.
 
@@ -65,7 +70,7 @@ class Reader:
         connection: Connection,
         keys: Sequence[int] | None,
         make: Callable[[int, int], Any] = no_room,
-        pack: Callable[[Float32Array], Any] = lambda vectors: vectors,
+        pack: Callable[[Float32Array], Any] = _as_they_are,
     ) -> Block:
         """Read those of `keys` (None = everybody) who have a template.
 
@@ -80,6 +85,22 @@ class Reader:
         else:  # few enough to be held at once
             pieces = list(pieces)
             owners = _owners(pieces)
+        return self._fill(pieces, owners, make, pack)
+
+    def read_named(
+        self, connection: Connection, keys: Sequence[int]
+    ) -> tuple[Block, dict[int, PersonRef]]:
+        """Read those of `keys` who have a template, and who they are."""
+        pieces, refs = feed.read_named(connection, self._codec, self.encoder_ids, keys)
+        return self._fill(pieces, _owners(pieces), no_room, _as_they_are), refs
+
+    def _fill(
+        self,
+        pieces: Iterable[dict[Modality, Templates]],
+        owners: KeyArray,
+        make: Callable[[int, int], Any],
+        pack: Callable[[Float32Array], Any],
+    ) -> Block:
         vectors = {m: make(len(owners), self.sizes[m]) for m in ALL}
         has = {m: np.zeros(len(owners), np.bool_) for m in ALL}
         for templates in pieces:

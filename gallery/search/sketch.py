@@ -13,7 +13,6 @@ is left out: docs/research/search.md.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -41,9 +40,9 @@ _FIRST = 2000
 _LEAST_BAND = 500
 # Of many candidates, about so many are put in order to find these
 _TO_ORDER = 16_000
-# Pieces at most that tell what a share of the rows reaches, and the share of each that is read
-_SAMPLES = 16
-_SAMPLE_STEP = 256
+# Pieces that tell what a share of the rows reaches, and the rows that are read of each
+_SAMPLES = 32
+_SAMPLE_ROWS = 128
 
 # Deviations of the rest within which nobody is left out: one chance in three million a row
 _DEVIATIONS = 5.0
@@ -53,6 +52,9 @@ _DEVIATIONS_ALIKE = 1.0
 # The same of rounding, which moves a number by 1 / sqrt(12) of a step: once for a code whose
 # largest number is a half at most, twice for two sketches of one vector, whose errors add up
 _ROUNDING = float(_DEVIATIONS * np.hypot(1, 2) / (_STEPS * np.sqrt(12)))
+
+# Share of the vectors' square along the directions. Below, a scan of all codes is faster
+_LEAST_ALONG = 0.7
 
 # Share of the rows beyond which the scan of all codes is hardly slower
 MOST = 0.1
@@ -128,9 +130,12 @@ class Sketches:
         """Prepare a probe (size,)."""
         along = vector @ self._axes
         steps, beside = self._encode(vector[None])
-        each = np.eye(_ROWS_AS_ONE, dtype=np.int8)
+        size = steps.shape[1]
+        columns = np.zeros((_ROWS_AS_ONE, _ROWS_AS_ONE * size), np.int8)
+        for place in range(_ROWS_AS_ONE):
+            columns[place, place * size : (place + 1) * size] = steps[0]
         return Probe(
-            packed=numkong.dots_pack(np.kron(each, steps), dtype="int8"),
+            packed=numkong.dots_pack(columns, dtype="int8"),
             beside=int(beside[0, 0]),
             share=float(along @ along / max(vector @ vector, 1e-12)),
         )
@@ -138,16 +143,12 @@ class Sketches:
     def multiply(self, probe: Probe, start: int, end: int) -> ProductArray:
         """Products (end - start,) of rows with a probe along the directions."""
         whole = -(-(end - start) // _ROWS_AS_ONE)
-        rows = self._rows[start : start + whole * _ROWS_AS_ONE].reshape(whole, -1)
-        products: ProductArray = np.asarray(numkong.dots_packed(rows, probe.packed))
-        return products.ravel()[: end - start]
+        rows = self._rows[start : start + whole * _ROWS_AS_ONE]
+        return _multiply(rows, probe)[: end - start]
 
     def most(self, along: ProductArray, probe: Probe, start: int) -> ProductArray:
         """Products that the rows from one on reach at the most, with what lies beside."""
-        most: ProductArray = self._beside[start : start + len(along), 0].astype(np.int32)
-        most *= probe.beside
-        most += along
-        return most
+        return _add_beside(along, self._beside[start : start + len(along), 0], probe)
 
     def candidates(self, probe: Probe, where: BoolArray, cut: Cut, part: slice) -> Candidates:
         """Take the rows of a part, among those where `where` (n,) is true, from a cut on."""
@@ -161,19 +162,14 @@ class Sketches:
             parts.append(Candidates(above + start, along[above], most[above]))
         return join(parts)
 
-    def cut(self, probe: Probe, where: BoolArray) -> Cut | None:
-        """Tell from a sample what about `MOST` of the rows reach. None where fewer count."""
-        step = max(_ROWS_AT_ONCE, math.ceil(len(where) / _SAMPLES))
-        width = max(1, step // _SAMPLE_STEP)
-        parts = []
-        for start in range(0, len(where), step):
-            end = min(start + width, len(where))
-            along = self.multiply(probe, start, end)
-            both = np.stack([along, self.most(along, probe, start)])
-            parts.append(np.where(where[start:end], both, _OUT))
-        sample = np.concatenate(parts, axis=1)
-        place = max(1, int(MOST * sample.shape[1]))
-        along, highest = np.partition(sample, -place, axis=1)[:, -place].tolist()
+    def cut(self, probe: Probe, where: BoolArray, share: float) -> Cut | None:
+        """Tell from a sample what about a share of the rows reach. None where fewer count."""
+        sample = _sample_places(len(where))
+        along = _multiply(self._rows[sample], probe)
+        most = _add_beside(along, self._beside[sample, 0], probe)
+        both = np.where(where[sample], np.stack([along, most]), _OUT)
+        place = max(1, int(share * len(sample)))
+        along, highest = np.partition(both, -place, axis=1)[:, -place].tolist()
         return None if along == _OUT else Cut(along, highest)
 
     def _parts(self) -> tuple[SketchArray, SketchArray]:
@@ -203,9 +199,38 @@ class Sketches:
         return steps, np.ceil(np.minimum(beside, 1) * _STEPS).astype(np.int8)
 
 
+def _multiply(rows: SketchArray, probe: Probe) -> ProductArray:
+    """Products (n,) of an even number of rows with a probe along the directions."""
+    products = numkong.dots_packed(rows.reshape(len(rows) // _ROWS_AS_ONE, -1), probe.packed)
+    return np.asarray(products).ravel()
+
+
+def _add_beside(along: ProductArray, beside: SketchArray, probe: Probe) -> ProductArray:
+    """What products are at the most, with what lies beside."""
+    most: ProductArray = beside.astype(np.int32)
+    most *= probe.beside
+    most += along
+    return most
+
+
+def _sample_places(count: int) -> IndexArray:
+    """Rows of a table of `count` that stand for all: pieces of it, which are read faster."""
+    starts = np.linspace(0, max(0, count - _SAMPLE_ROWS), _SAMPLES).astype(np.intp)
+    places: IndexArray = starts[:, None] + np.arange(_SAMPLE_ROWS)
+    return np.minimum(places, count - 1).ravel()
+
+
 def are_many(where: BoolArray) -> bool:
     """Whether so many rows count that it is faster to read all codes than these alone."""
     return bool(np.count_nonzero(where) >= MOST * len(where))
+
+
+def learn(some: Float32Array, room: int) -> Sketches | None:
+    """Learn from some vectors (n, size) how to sketch all. None where it would not pay."""
+    axes = learn_axes(some)
+    along = some @ axes
+    held = float(np.vdot(along, along)) >= _LEAST_ALONG * float(np.vdot(some, some))
+    return Sketches(axes, room) if held else None
 
 
 def learn_axes(some: Float32Array) -> Float32Array:

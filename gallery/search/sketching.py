@@ -16,7 +16,7 @@ import numpy as np
 
 from gallery.search.memory import Snapshot
 from gallery.search.reading import ALL
-from gallery.search.sketch import Sketches, are_many, learn_axes, sample_rows
+from gallery.search.sketch import Sketches, are_many, learn, sample_rows
 from utils.arrays import BoolArray, Float32Array
 from utils.modality import Modality
 
@@ -35,7 +35,8 @@ class Sketching:
         """`decode` turns rows of the index into vectors."""
         self._decode = decode
         self._lock = threading.Lock()  # of changes of `_made`, which is only ever replaced
-        self._made: tuple[int, dict[Modality, Sketches]] = (-1, {})
+        # None stands for a modality whose directions hold too little
+        self._made: tuple[int, dict[Modality, Sketches | None]] = (-1, {})
         self._turn = threading.Lock()
         # Rows that could not be sketched: they are tried again when some have changed
         self._failed: tuple[int, int] | None = None
@@ -57,7 +58,7 @@ class Sketching:
         """Keep the sketches of the rows that are marked, which are moved together."""
         with self._lock:
             try:
-                taken = {m: sketches.take(used) for m, sketches in self._made[1].items()}
+                taken = {m: s if s is None else s.take(used) for m, s in self._made[1].items()}
             except MemoryError:
                 taken = {}
             self._made = (layout, taken)
@@ -81,9 +82,9 @@ class Sketching:
         layout, made = self._made
         if len(rows.keys) < _LEAST_ROWS or layout != rows.layout:
             return 0
-        wanted = [m for m in ALL if m in made or are_many(rows.has[m])]
-        counts = (len(made[m]) if m in made else 0 for m in wanted)
-        return sum(max(0, len(rows.keys) - count) for count in counts)
+        counts = (len(s) for s in made.values() if s is not None)
+        new = sum(m not in made and are_many(rows.has[m]) for m in ALL)
+        return new * len(rows.keys) + sum(max(0, len(rows.keys) - count) for count in counts)
 
     def _sketch_meanwhile(self, rows: Snapshot) -> None:
         name = "sketches"
@@ -117,7 +118,10 @@ class Sketching:
             sketches.add(self._decode(np.asarray(table)[start : start + _ROWS_AT_ONCE]))
 
     def _find_or_learn(self, rows: Snapshot, modality: Modality) -> Sketches | None:
-        """Give what sketches there are, or empty ones. None where few have the modality."""
+        """Give what sketches there are, or empty ones.
+
+        None where few have the modality, or where the directions hold too little.
+        """
         layout, made = self._made
         if layout != rows.layout:
             return None
@@ -125,11 +129,11 @@ class Sketching:
             return made.get(modality)
         table = rows.vectors[modality]
         some = self._decode(np.asarray(table)[sample_rows(len(table))])
-        sketches = Sketches(learn_axes(some), len(table))
+        sketches = learn(some, len(table))
         self._replace(layout, made | {modality: sketches})
         return sketches
 
-    def _replace(self, layout: int, made: dict[Modality, Sketches]) -> None:
+    def _replace(self, layout: int, made: dict[Modality, Sketches | None]) -> None:
         """Replace the sketches of a layout, unless it is gone."""
         with self._lock:
             if self._made[0] == layout:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gallery.search import sketch
+from gallery.search import codes, sketch
 from gallery.search.codes import decode, encode, find_rows
 from gallery.search.sketch import DIRECTIONS, Candidates, Cut, Sketches, narrow
 from tests.gallery.test_search_codes import rows_of
@@ -24,6 +24,7 @@ def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sketch, "_FIRST", 500)
     monkeypatch.setattr(sketch, "_LEAST_BAND", 100)
     monkeypatch.setattr(sketch, "MOST", 0.3)
+    monkeypatch.setattr(codes, "_LOOKS", (0.3,))
 
 
 def strangers(beside: Float32Array) -> Float32Array:
@@ -62,7 +63,7 @@ def test_the_best_is_found_if_it_is_no_candidate() -> None:
     sketches = Sketches(AXES)
     sketches.add(decode(table))
     asked = sketches.probe(probe)
-    cut = sketches.cut(asked, EVERYBODY)
+    cut = sketches.cut(asked, EVERYBODY, sketch.MOST)
     assert cut is not None
     assert MINE not in sketches.candidates(asked, EVERYBODY, cut, slice(0, ROWS)).rows
     assert int(np.argmax(vectors @ probe)) == MINE

@@ -42,7 +42,8 @@ def index(
         for module, name, value in (
             (sketching, "_LEAST_ROWS", 1),
             (sketch, "_FIRST", 128),
-            (sketch, "_SAMPLE_STEP", 1),
+            (sketch, "_LEAST_ALONG", 0.0),
+            (codeindex, "_LOOKS", (1.0,)),
             (sketch, "MOST", 1.0),
         ):
             monkeypatch.setattr(module, name, value)
@@ -80,7 +81,7 @@ def test_threads_share_a_large_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
     everybody = np.ones(1001, np.bool_)
     alone = find_rows(encode(vectors), everybody, vectors[5])
     all_scores = scores(encode(vectors), vectors[5])
-    small = {"_ROWS_TO_SHARE": 10, "_THREADS": 3, "_ROWS_AT_ONCE": 7, "_READS_TO_SHARE": 10}
+    small = {"_ROWS_TO_SHARE": 10, "THREADS": 3, "_ROWS_AT_ONCE": 7, "_READS_TO_SHARE": 10}
     for name, value in small.items():
         monkeypatch.setattr(codeindex, name, value)
     some = np.random.default_rng(3).permutation(1001)[:200]

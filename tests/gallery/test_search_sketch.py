@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gallery.search import sketch
+from gallery.search import codes, sketch
 from gallery.search.codes import SURE, decode, encode, find_rows
 from gallery.search.sketch import Cut, Sketches, join, learn_axes, narrow, sample_rows
 from tests.gallery.test_search_codes import rows_of
@@ -20,6 +20,7 @@ def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sketch, "_FIRST", 500)
     monkeypatch.setattr(sketch, "_LEAST_BAND", 100)
     monkeypatch.setattr(sketch, "MOST", 0.3)
+    monkeypatch.setattr(codes, "_LOOKS", (0.05, 0.3))
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,19 @@ def test_the_nearest_are_those_of_brute_force(
         np.testing.assert_array_equal(np.sort(exact[rows])[-SURE:], np.sort(exact)[-SURE:])
 
 
+def test_a_look_that_leaves_too_few_is_followed_by_another(
+    vectors: Float32Array, sketches: Sketches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by a scan of all codes, which would fail here."""
+    monkeypatch.setattr(codes, "_LOOKS", (0.004, 1.0))
+    monkeypatch.setattr(codes, "_scan", None)
+    table = encode(vectors)
+    probe = probe_near(vectors, 3, 1.3)
+    rows = find_rows(table, np.ones(ROWS, np.bool_), probe, sketches)
+    exact = vectors @ probe
+    np.testing.assert_array_equal(np.sort(exact[rows])[-SURE:], np.sort(exact)[-SURE:])
+
+
 def test_few_codes_are_read() -> None:
     """Most of a vector lies along the directions, as of those of networks."""
     rng = np.random.default_rng(6)
@@ -72,7 +86,7 @@ def test_few_codes_are_read() -> None:
     for number in range(12):
         vector = probe_near(vectors, number, 1.3)
         probe = sketches.probe(vector)
-        cut = sketches.cut(probe, everybody)
+        cut = sketches.cut(probe, everybody, sketch.MOST)
         assert cut is not None
         candidates = sketches.candidates(probe, everybody, cut, slice(0, ROWS))
         assert len(candidates.rows) < 2 * sketch.MOST * ROWS

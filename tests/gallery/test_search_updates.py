@@ -44,7 +44,8 @@ def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
         (memory, "_LEAST_ROWS", 4),
         (memory, "_MOST_ROWS", 1.1),
         (sketch, "_FIRST", 100),
-        (sketch, "_SAMPLE_STEP", 1),
+        (sketch, "_LEAST_ALONG", 0.0),
+        (codeindex, "_LOOKS", (1.0,)),
         (sketch, "MOST", 1.0),
     ):
         monkeypatch.setattr(module, name, value)

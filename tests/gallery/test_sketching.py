@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gallery.records.feed import Revision
-from gallery.search import sketching
+from gallery.search import sketch, sketching
 from gallery.search.codes import decode, encode
 from gallery.search.memory import ALL, Snapshot
 from gallery.search.sketch import Sketches
@@ -69,6 +69,22 @@ def test_a_search_goes_on_where_no_thread_can_start(
     assert made.of(snapshot_of(7), Modality.FACE) is not None
 
 
+def test_directions_that_hold_too_little_are_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scan of all codes is faster, and sketches would be memory for nothing."""
+    calls = []
+
+    def count(rows: Any) -> Float32Array:
+        calls.append(len(rows))
+        return decode(rows)
+
+    monkeypatch.setattr(sketch, "DIRECTIONS", 16)
+    made = begin(count)
+    for rows in (ROWS - 1, ROWS):
+        made.keep_up(snapshot_of(7, rows))
+        assert made.of(snapshot_of(7, rows), Modality.FACE) is None
+    assert calls == [ROWS - 1] * len(ALL)
+
+
 def test_any_error_is_said_once_and_tried_again_after_a_change(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -118,15 +134,15 @@ class Interrupted(Sketching):
     moved = False
 
     @property
-    def _made(self) -> tuple[int, dict[Modality, Sketches]]:
-        made: tuple[int, dict[Modality, Sketches]] = self.__dict__["made"]
+    def _made(self) -> tuple[int, dict[Modality, Sketches | None]]:
+        made: tuple[int, dict[Modality, Sketches | None]] = self.__dict__["made"]
         if getattr(self, "_failed", None) and not self.moved and not self._lock.locked():
             self.moved = True
             self.move(np.ones(ROWS, np.bool_), 8)
         return made
 
     @_made.setter
-    def _made(self, made: tuple[int, dict[Modality, Sketches]]) -> None:
+    def _made(self, made: tuple[int, dict[Modality, Sketches | None]]) -> None:
         self.__dict__["made"] = made
 
 
