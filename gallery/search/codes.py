@@ -41,6 +41,8 @@ T = TypeVar("T")
 _STEPS = 127
 _SCALE_BYTES = 4
 _ROWS_AT_ONCE = 8192
+# Copies so small that malloc has room for them: larger ones come from the system, page by page
+_READ_AT_ONCE = 240
 _ROWS_TO_SHARE = 200_000
 _READS_TO_SHARE = 4096
 _LOOKS = (0.03, MOST)
@@ -247,8 +249,8 @@ def _score_some(codes: CodeArray, vector: Float32Array, rows: IndexArray) -> Flo
     products = np.empty(len(rows), np.float32)
 
     def work(a: int, b: int) -> None:
-        for start in range(a, b, _ROWS_AT_ONCE):  # it bounds the memory of the copies
-            end = min(start + _ROWS_AT_ONCE, b)
+        for start in range(a, b, _READ_AT_ONCE):
+            end = min(start + _READ_AT_ONCE, b)
             _score((np.take(codes, rows[start:end], axis=0), probe, products[start:end]))
 
     _share(len(rows), work, _READS_TO_SHARE)

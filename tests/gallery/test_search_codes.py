@@ -81,7 +81,13 @@ def test_threads_share_a_large_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
     everybody = np.ones(1001, np.bool_)
     alone = find_rows(encode(vectors), everybody, vectors[5])
     all_scores = scores(encode(vectors), vectors[5])
-    small = {"_ROWS_TO_SHARE": 10, "THREADS": 3, "_ROWS_AT_ONCE": 7, "_READS_TO_SHARE": 10}
+    small = {
+        "_ROWS_TO_SHARE": 10,
+        "THREADS": 3,
+        "_ROWS_AT_ONCE": 7,
+        "_READ_AT_ONCE": 3,
+        "_READS_TO_SHARE": 10,
+    }
     for name, value in small.items():
         monkeypatch.setattr(codeindex, name, value)
     some = np.random.default_rng(3).permutation(1001)[:200]
