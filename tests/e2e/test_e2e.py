@@ -6,6 +6,7 @@ Media that the tests make, and the real clips when they are there.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -35,6 +36,9 @@ FEW = 6
 """People and strangers of the real clips that are asked about, to stay within a minute
 or two.
 """
+
+HEAP_BYTES = 64 << 20
+HEAP = re.compile(r"^(\w+)-(\w+) rw-p .*\n\2-(\w+) ---p ", re.MULTILINE)
 
 TRAINING = {"tensorflow", "numba"}
 """Packages of training that would make the start slow and the service large."""
@@ -113,6 +117,12 @@ def packages_of(process: int) -> set[str]:
     return {place[0] for place in places}
 
 
+def count_heaps(process: int) -> int:
+    """Heaps of glibc's arenas beside the first: 64 MB each, of which the rest is not in use."""
+    spans = HEAP.findall(Path(f"/proc/{process}/maps").read_text())
+    return sum(int(stop, 16) - int(start, 16) == HEAP_BYTES for start, _, stop in spans)
+
+
 def who(decision: dict[str, Any]) -> str | None:
     return decision["match"]["person_id"] if decision["match"] else None
 
@@ -140,6 +150,7 @@ def test_main_job_on_media_of_our_own(client: Client, made: Path) -> None:
         assert answer["quality"]["face"]["size_px"] > 50
     for process in (*client.service.worker_pids(), *client.service.decoder_pids()):
         assert TRAINING.isdisjoint(packages_of(process)), "networks are served without these"
+        assert count_heaps(process) == 0, "all threads share one"
         assert answer["quality"]["voice"]["speech_s"] > 1
     one = client.post("/v1/verify", made / "again1.webm", person_id="drawn1").json()
     other = client.post("/v1/verify", made / "again1.webm", person_id="drawn3").json()
