@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import av
 import numpy as np
+from numpy.typing import DTypeLike
 
 from align.container import UNDECODABLE, Track
 from align.limits import Deadline, ReadLimits
@@ -29,6 +30,8 @@ _PEAK_SHARE = 0.999
 # Beyond that samples are integers: of 16, 24 or 32 bits.
 _MOST_GAIN = 128
 _INTEGERS = (2**15, 2**23, 2**31)
+# Interleaved floats, as a file that is not compressed has them, by PyAV's name
+_FLOATS: dict[str, DTypeLike] = {"flt": np.float32, "dbl": np.float64}
 
 
 def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:
@@ -86,25 +89,38 @@ class Scale:
 
     def __init__(self) -> None:
         self._full = 1.0
+        self._is_whole = True
+
+    def look_at(self, frame: av.AudioFrame) -> None:
+        """See whether the samples of a frame are whole numbers, before it is resampled."""
+        self._is_whole = self._is_whole and _is_whole(frame)
 
     def clip_levels(self, samples: Float32Array) -> Float32Array:
         """Bring samples (any shape) into [-1, 1]. What is no number is 0."""
         numbers = np.nan_to_num(samples)
-        self._full = max(self._full, _full_scale(numbers))
+        self._full = max(self._full, _full_scale(numbers, self._is_whole))
         return np.asarray(np.clip(numbers / np.float32(self._full), -1.0, 1.0), np.float32)
 
 
-def _full_scale(samples: Float32Array) -> float:
+def _is_whole(frame: av.AudioFrame) -> bool:
+    """Whether all samples are whole numbers, as integers in a file of floats are."""
+    kind = _FLOATS.get(frame.format.name)
+    if kind is None:
+        return False
+    samples = np.frombuffer(frame.planes[0], kind, frame.samples * frame.layout.nb_channels)
+    return bool(np.array_equal(samples, np.rint(samples)))
+
+
+def _full_scale(samples: Float32Array, is_whole: bool) -> float:
     """1, or the least power of two, or scale of integers, that holds all but single samples.
 
-    Whole numbers are integers, however quiet they begin. Once resampled they are whole no
-    more: so quiet a start as `_MOST_GAIN` is taken for a gain then.
+    Whole numbers (`is_whole`) are integers, however quiet they begin.
     """
     loud = np.abs(samples)
     if np.count_nonzero(loud > _BEYOND) <= _BEYOND_SHARE * loud.size:
         return 1.0
     peak = float(np.quantile(loud, _PEAK_SHARE))
-    if peak <= _MOST_GAIN and not np.array_equal(samples, np.rint(samples)):
+    if peak <= _MOST_GAIN and not is_whole:
         return float(2.0 ** np.ceil(np.log2(peak)))
     return float(next((full for full in _INTEGERS if peak <= full), _INTEGERS[-1]))
 
@@ -156,6 +172,7 @@ class _Mixer:
         """Take the next frame."""
         if self._resampler.is_new_format(frame):
             self._end_stretch()
+        self._scale.look_at(frame)
         self._stretch += self._resampler.push(frame)
 
     def finish(self) -> Float32Array:

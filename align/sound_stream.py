@@ -82,12 +82,13 @@ def open_sound(
         stream = tracks[0].stream
         channels = min(stream.channels or 1, MOST_CHANNELS) if is_separate else 1
         combine = _keeper(channels) if channels > 1 else mix
-        blocks = _join(_decode(container, stream), combine)
+        scale = Scale()
+        blocks = _join(_decode(container, stream, scale), combine, scale)
         has_picture = choose_picture(container) is not None
         yield SoundStream(_refuse_longer(blocks, max_s), duration_s, channels, has_picture)
 
 
-def _decode(container: InputContainer, stream: Any) -> Iterator[Float32Array]:
+def _decode(container: InputContainer, stream: Any, scale: Scale) -> Iterator[Float32Array]:
     """Yield parts (n, channels) of the sound. Damage costs the damaged packets only."""
     resampler = Resampler()
     packets = container.demux(stream)
@@ -96,13 +97,14 @@ def _decode(container: InputContainer, stream: Any) -> Iterator[Float32Array]:
             packet = next(packets)
         except (StopIteration, *UNDECODABLE):
             break
-        yield from _decode_packet(packet, resampler)
+        yield from _decode_packet(packet, resampler, scale)
     yield from resampler.push(None)
 
 
-def _decode_packet(packet: Any, resampler: Resampler) -> Iterator[Float32Array]:
+def _decode_packet(packet: Any, resampler: Resampler, scale: Scale) -> Iterator[Float32Array]:
     try:
         for frame in packet.decode():
+            scale.look_at(frame)
             if resampler.is_new_format(frame):
                 yield from resampler.push(None)
             yield from resampler.push(frame)
@@ -120,9 +122,8 @@ def _keeper(channels: int) -> Combine:
     return keep
 
 
-def _join(parts: Iterator[Float32Array], combine: Combine) -> Iterator[Float32Array]:
+def _join(parts: Iterator[Float32Array], combine: Combine, scale: Scale) -> Iterator[Float32Array]:
     """Join parts (n, channels) to blocks of `BLOCK`. The last one may be shorter."""
-    scale = Scale()
     pending: Float32Array | None = None
     for part in _gather(parts):
         ready = combine(scale.clip_levels(part))

@@ -137,14 +137,23 @@ def test_samples_far_beyond_full_scale_are_heard_as_they_were(
     assert np.corrcoef(streamed, speech)[0, 1] > 0.99
 
 
-def test_integers_that_begin_quietly_are_of_one_scale(tmp_path: Path) -> None:
-    quiet = np.random.default_rng(1).integers(-50, 51, 2 * RATE_HZ)
+@pytest.mark.parametrize("rate", [RATE_HZ, 44_100, 8_000])
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+def test_integers_that_begin_quietly_are_of_one_scale(
+    tmp_path: Path, rate: int, subtype: str
+) -> None:
+    """They are recognised before they are resampled."""
+    quiet = np.random.default_rng(1).integers(-50, 51, 2 * rate)
     numbers = np.concatenate([quiet, np.rint(SPEECH * 2**15)]).astype(np.float32)
-    path = tmp_path / "a.wav"
-    soundfile.write(path, numbers, RATE_HZ, subtype="FLOAT")
+    soundfile.write(tmp_path / "floats.wav", numbers, rate, subtype=subtype)
+    soundfile.write(tmp_path / "integers.wav", numbers.astype(np.int16), rate)
+    heard, expected = (stream(tmp_path / f"{name}.wav") for name in ("floats", "integers"))
+    np.testing.assert_allclose(heard, expected, atol=1e-6)
+
+
+def stream(path: Path) -> Float32Array:
     with open_sound(path, max_s=60) as sound:
-        streamed = np.concatenate(list(sound.blocks))
-    np.testing.assert_allclose(streamed, numbers / 2**15, atol=1e-6)
+        return np.concatenate(list(sound.blocks))
 
 
 def test_overdrive_is_cut_and_told(tmp_path: Path) -> None:
