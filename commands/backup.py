@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
-from commands.shared import FILE, open_store, output_to, refusals
+from commands.shared import FILE, open_store, open_target, output_to, refusals
 from utils.config import Settings
 from utils.errors import BackupOffError, BackupUnusableError, ConfigError, InvalidRequestError
 from utils.modality import SINGLE
@@ -148,13 +148,12 @@ def _reading(folder: Path) -> Iterator[None]:
 
 def _restore_to(settings: Settings, chosen: Backup) -> Restored:
     from gallery.backup.restoring import restore as restore_backup
-    from gallery.database.open import open_database
     from gallery.encryption.sealing import codec_of
     from gallery.store import Store
 
     temporary = settings.storage.temporary_folder
     temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = Store(open_database(settings.storage.gallery_url), codec_of(settings))
+    store = Store(open_target(settings.storage.gallery_url), codec_of(settings))
     try:
         total = sum(chosen.manifest.rows.values())
         with tqdm(total=total, unit="rows", disable=None) as bar:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from tqdm import tqdm
 
-from commands.shared import open_store, refusals
+from commands.shared import open_store, open_target, refusals
 from utils.config import Settings
 
 
@@ -29,13 +29,12 @@ def gallery_copy(url: str) -> None:
     are copied, batch jobs are not. A password is better left out of the URL: PGPASSWORD
     and ~/.pgpass are read.
     """
-    from gallery.database.open import open_database
     from gallery.encryption.sealing import codec_of
     from gallery.store import Store
     from gallery.upkeep.copying import copy_gallery, count_rows
 
     with open_store() as source:
-        target = Store(open_database(url), codec_of(Settings.from_env()))
+        target = Store(open_target(url), codec_of(Settings.from_env()))
         try:
             with tqdm(total=count_rows(source), unit="rows") as bar:
                 copied = copy_gallery(source, target, lambda _table, rows: bar.update(rows))

@@ -239,13 +239,21 @@ def people_duplicates(search: str) -> None:
     Merge them (`people merge`), or say that they are two people (`people distinct`).
     """
     with open_recognizer() as opened:
-        if search:
-            opened.suspects.narrow(opened.store.keys_fitting(search))
-        alike = opened.duplicates.find(_check(opened.suspects), search)
+        alike = opened.duplicates.find(_find_alike(opened, search), search)
     for pair in alike.pairs:
         click.echo(f"{pair.one.person_id}\t{pair.other.person_id}\t{pair.probability:.3f}")
     compared = count_noun(alike.people, "entry", "entries")
     click.echo(f"{count_noun(len(alike.pairs), 'pair')} among {compared}", err=True)
+
+
+def _find_alike(opened: Recognizer, search: str) -> Suspects | None:
+    """Compare everybody, or those whom a search finds. None: it finds nobody."""
+    if search:
+        keys = opened.store.keys_fitting(search)
+        if not keys:
+            return None
+        opened.suspects.narrow(keys)
+    return _check(opened.suspects)
 
 
 @people.command("distinct")

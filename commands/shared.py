@@ -19,11 +19,12 @@ from commands.wording import language, word_refusal
 from gallery.results import MAX_PAGE
 from jobs.people_table import AUTO, ENCODINGS
 from utils.config import Settings
-from utils.errors import DuetError, OutputError, say_body
+from utils.errors import DuetError, InvalidRequestError, OutputError, say_body
 from utils.path_option import PathOption
 from utils.whole_file import whole_file
 
 if TYPE_CHECKING:
+    from gallery.database.base import Database
     from gallery.store import Store
     from recognition.recognizer import Recognizer
 
@@ -146,6 +147,23 @@ def open_store() -> Iterator[Store]:
         yield opened
     finally:
         opened.close()
+
+
+def open_target(url: str) -> Database:
+    """Open the database that a gallery is written to.
+
+    Raises InvalidRequestError where what is there is none.
+    """
+    from gallery.damage import DamagedError
+    from gallery.database.open import open_database
+
+    try:
+        return open_database(url)
+    except DamagedError as error:
+        raise InvalidRequestError(
+            f"A gallery is written to an empty place. {error}",
+            "Name a new file, or an empty database.",
+        ) from error
 
 
 def to_json(value: Any, indent: int | None = None, *, is_printed: bool = True) -> str:

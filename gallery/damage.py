@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from utils.errors import StoreUnavailableError
 
+
+class DamagedError(StoreUnavailableError):
+    """The database holds what cannot be read."""
+
+
 HINT = "Keep the file, and restore a backup (docs/backup.md)."
 
 
-def damage_error(what: str) -> StoreUnavailableError:
+def damage_error(what: str) -> DamagedError:
     """Make the error of a damaged value. `what` says its kind, such as "a time"."""
-    return StoreUnavailableError(f"A row of the database is damaged: it holds {what}.", HINT)
+    return DamagedError(f"A row of the database is damaged: it holds {what}.", HINT)

@@ -4,23 +4,26 @@ It holds the rows of the audit that delete something, as internal numbers. A bac
 older than a deletion, and the gallery may be lost before the next one is made. The ledger
 outlives both, so that a deleted person stays deleted after a restore.
 
-One line is one deletion, in JSON. A line that a killed process left unfinished is passed
-over: its row is appended again.
+One line is one deletion, in JSON of ASCII. A line that a killed process left unfinished, or
+that is damaged, is passed over: its row is appended again while the gallery is there.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from gallery.database.base import Database
 from gallery.records import deletions
 from gallery.records.deletions import Deletion
+
+log = logging.getLogger("duet.gallery")
 
 
 class Ledger:
@@ -70,14 +73,29 @@ def _line(deletion: Deletion) -> str:
 
 
 def _read(file: Path) -> list[Deletion]:
-    lines = file.read_text(encoding="utf-8").splitlines()
-    rows = [_parse(line) for line in lines]
-    return [Deletion(**{**row, "at": datetime.fromisoformat(row["at"])}) for row in rows if row]
+    lines = [line for line in file.read_bytes().split(b"\n") if line.strip()]
+    rows = [row for row in map(_parse, lines) if row is not None]
+    if len(rows) < len(lines):
+        left = len(lines) - len(rows)
+        log.warning("the ledger of deletions has lines that cannot be read: %d", left)
+    return rows
 
 
-def _parse(line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return {}
-    return row if isinstance(row, dict) and "hash" in row else {}
+def _parse(line: bytes) -> Deletion | None:
+    """Read a line. None: it is unfinished or damaged."""
+    with suppress(ValueError, TypeError, KeyError):
+        row = json.loads(line.decode("ascii"))
+        row["at"] = datetime.fromisoformat(row["at"])
+        return _check(Deletion(**row))
+    return None
+
+
+def _check(deletion: Deletion) -> Deletion:
+    """Raise TypeError for values that no service wrote."""
+    d = deletion
+    texts = (d.action, d.hash)
+    numbers = (d.event_id, d.person_key or 0)
+    is_whole = all(isinstance(text, str) for text in texts) and isinstance(d.detail, dict)
+    if not is_whole or not all(type(number) is int for number in numbers):
+        raise TypeError("action and hash are texts, numbers are whole, and detail is an object")
+    return deletion

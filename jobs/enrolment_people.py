@@ -87,8 +87,8 @@ class Plan:
 
 
 def files_of(person: PlannedPerson) -> tuple[PlannedFile, ...]:
-    """List the files of a person. Where none is named, the row stands in its place."""
-    return person.files or (PlannedFile(f"Row {person.row}", person.refused),)
+    """List the files of a person. Where none is named, the number of the row stands for one."""
+    return person.files or (PlannedFile(f"#{person.row}", person.refused),)
 
 
 def key_of_item(person: PlannedPerson, file: PlannedFile) -> tuple[str | None, str]:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from gallery.database.base import BUSY_TIMEOUT_S, Database
 from gallery.database.postgres import PostgresDatabase, make_engine
-from gallery.database.sqlite import SqliteDatabase
+from gallery.database.sqlite import SqliteDatabase, refuse_emptied
 from gallery.migrations.upgrade import version_of
 from utils.errors import ConfigError, StoreUnavailableError
 
@@ -36,12 +36,16 @@ def open_database(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
 def read_schema(url: str) -> str | None:
     """Read the schema of a database, and change nothing (None = it is empty).
 
-    Raises ConfigError for the database of another program, StoreUnavailableError.
+    Raises ConfigError for the database of another program, StoreUnavailableError, and
+    DamagedError for a file that was emptied.
     """
     parsed = _parse(url)
     is_file = parsed.get_backend_name() == "sqlite"
-    if is_file and not Path(parsed.database or "").exists():
-        return None
+    if is_file:
+        path = Path(parsed.database or "")
+        if not path.exists():
+            return None
+        refuse_emptied(path)
     engine = create_engine(parsed) if is_file else make_engine(parsed)
     try:
         with engine.connect() as connection:

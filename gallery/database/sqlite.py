@@ -31,7 +31,7 @@ from sqlalchemy import exc as sa
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.pool import QueuePool
 
-from gallery.damage import damage_error
+from gallery.damage import DamagedError, damage_error
 from gallery.database import residue
 from gallery.database.base import Database, LockedError
 from utils.errors import ConfigError, GalleryError, StorageFullError, StoreUnavailableError
@@ -62,7 +62,7 @@ class SqliteDatabase(Database):
     def __init__(self, url: URL, busy_timeout_s: float) -> None:
         self._path = _path_of(url)
         _check_writable(self._path)
-        _refuse_emptied(self._path)
+        refuse_emptied(self._path)
         self._busy_timeout_s = busy_timeout_s
         self._descriptors: dict[str, int] = {}
         engine = create_engine(
@@ -83,6 +83,7 @@ class SqliteDatabase(Database):
         with self._closing_on_failure(), self._translating_errors():
             _make_file(self._path)
             self._use_wal()
+            _made_mark(self._path).unlink(missing_ok=True)
             self._prepare()
 
     def file_id(self, _connection: Connection) -> str:
@@ -250,7 +251,7 @@ class SqliteDatabase(Database):
         if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return LockedError("The database is locked by another program.")
         if code.startswith(_DAMAGE):
-            return StoreUnavailableError(
+            return DamagedError(
                 "The database file is damaged.",
                 "Stop the service, keep the file, and restore a backup (docs/backup.md).",
             )
@@ -345,18 +346,30 @@ def _check_writable(path: Path) -> None:
         )
 
 
-def _refuse_emptied(path: Path) -> None:
-    """Raise StoreUnavailableError for a file that was emptied beside its log.
+def refuse_emptied(path: Path) -> None:
+    """Raise DamagedError for a file that was emptied: SQLite would take it for a new one.
 
-    SQLite would take it for a new one, and remove the log. The log is looked at first:
-    a process that makes the file fills it before.
+    A file of this service is empty only while it is made, beside a mark. It is filled
+    before the mark goes, so that it is looked at once more.
     """
-    log_file = path.with_name(path.name + "-wal")
-    if log_file.exists() and log_file.stat().st_size and path.exists() and not path.stat().st_size:
-        raise StoreUnavailableError(
-            "The database file is empty, and its log is not: what it held was cut off.",
-            "Keep both files elsewhere, and restore a backup (docs/backup.md).",
+    if _is_empty(path) and not _made_mark(path).exists() and _is_empty(path):
+        raise DamagedError(
+            "The database file is empty: what it held was cut off.",
+            "Keep it and its log elsewhere, and restore a backup (docs/backup.md). To begin a new"
+            " gallery, delete both.",
         )
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except FileNotFoundError:
+        return False
+
+
+def _made_mark(path: Path) -> Path:
+    """File that is there while a new database is made."""
+    return path.with_name(path.name + "-new")
 
 
 def _fault_of(folder: Path, path: Path) -> str:
@@ -378,6 +391,8 @@ def _make_file(path: Path) -> None:
     opened here: closing it again would end the locks of this process.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        _made_mark(path).touch(mode=0o600)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     if path.stat().st_mode & 0o077:

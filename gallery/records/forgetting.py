@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from sqlalchemy import (
     ColumnElement,
@@ -22,6 +24,7 @@ from sqlalchemy import (
 
 from gallery.records import people as people_records
 from gallery.records import transcripts, visits
+from gallery.records.clock import now
 from gallery.records.job_files import files_about
 from gallery.tables import (
     feedback,
@@ -110,14 +113,22 @@ def mark_cleanup_pending(connection: Connection) -> bool:
     if connection.dialect.name != "sqlite":
         return False
     earlier = connection.execute(delete(meta).where(meta.c.name == PENDING)).rowcount
-    connection.execute(insert(meta).values(name=PENDING, value="1"))
+    connection.execute(insert(meta).values(name=PENDING, value=now().isoformat()))
     return bool(earlier)
 
 
-def is_cleanup_pending(connection: Connection) -> bool:
-    """Whether the second step of a deletion is pending."""
+def is_cleanup_pending(connection: Connection, longer_than: timedelta | None = None) -> bool:
+    """Whether the second step of a deletion is pending, or is for longer than that.
+
+    A moment that nobody can read, or that is to come, is long ago.
+    """
     query = select(meta.c.value).where(meta.c.name == PENDING)
-    return connection.scalar(query) is not None
+    noted = connection.scalar(query)
+    if noted is None or longer_than is None:
+        return noted is not None
+    with suppress(ValueError, TypeError):
+        return not timedelta(0) <= now() - datetime.fromisoformat(noted) <= longer_than
+    return True
 
 
 def clear_cleanup_pending(connection: Connection) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -21,6 +22,7 @@ from gallery.records.sightings import Rules
 from utils.errors import StorageFullError, StoreUnavailableError
 
 log = logging.getLogger("duet.gallery")
+_LONG = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -132,12 +134,14 @@ class Transactions:
     def holds_traces(self) -> bool:
         """Whether deletions left traces in the file, which nobody has removed since.
 
-        One that is being done does not count. Raises StoreUnavailableError.
+        One that is being done does not count: in another process as long as `_LONG`.
+        Raises StoreUnavailableError.
         """
-        if not self._left_traces or self._erasing_turn.locked():
+        if self._erasing_turn.locked():
             return False
         with self.database.read() as connection:
-            return forgetting.is_cleanup_pending(connection)
+            longer_than = None if self._left_traces else _LONG
+            return forgetting.is_cleanup_pending(connection, longer_than)
 
     def note_deletions(self) -> None:
         """Note in the ledger what was deleted and is not noted yet.

@@ -167,6 +167,10 @@ def test_a_search_compares_those_it_finds_alone(
     assert "3 pairs among 3 entries" in found.stderr
     nobody = run("list --kind duplicate --search nobody")
     assert (nobody.stdout, compared) == ("", [3, 4, 5]), "nobody is compared for nobody"
+    nobody = run("duplicates --search nobody")
+    assert nobody.stdout == ""
+    assert nobody.stderr.splitlines()[-1] == "0 pairs among 0 entries"
+    assert "Comparing" not in nobody.stderr, "nobody is read for nobody"
 
 
 def test_export(run: Callable[..., Result], tmp_path: Path) -> None:

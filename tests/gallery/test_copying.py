@@ -13,10 +13,11 @@ import cli
 from gallery import tables
 from gallery.database.open import open_database
 from gallery.encryption.sealing import new_key, parse_key
-from gallery.store import Store
+from gallery.store import Store, open_store
 from gallery.upkeep.copying import copy_gallery
 from tests.support.filled_gallery import content, fill
 from tests.support.postgres import new_database
+from utils.config import Settings
 from utils.errors import InvalidRequestError, StoreUnavailableError
 from utils.modality import Modality
 
@@ -132,6 +133,24 @@ def test_sealed_values_stay_sealed(tmp_path: Path) -> None:
     assert second.thumbnail("p1") == b"a picture"
     first.close()
     second.close()
+
+
+@pytest.mark.parametrize("command", ["gallery copy --to", "restore BACKUP --to"])
+def test_a_place_that_holds_no_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Nothing is wrong with the gallery: no backup is to be restored."""
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
+    open_store(Settings.of(data_dir=tmp_path / "data")).close()
+    made = CliRunner().invoke(cli.cli, ["backup", str(tmp_path / "backups")])
+    backup = tmp_path / "backups" / made.stdout.split(":")[0]
+    (tmp_path / "text.db").write_text("no database" * 99)
+    words = command.replace("BACKUP", str(backup)).split()
+    done = CliRunner().invoke(cli.cli, [*words, f"sqlite:///{tmp_path}/text.db"])
+    assert done.exit_code == 1
+    assert "invalid_request: A gallery is written to an empty place." in done.stderr
+    assert "Name a new file, or an empty database." in done.stderr
+    assert (tmp_path / "text.db").read_text() == "no database" * 99
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gallery.ledger import Ledger
+from gallery.records.deletions import lineage_of
 from gallery.records.groups import NewGroup
 from gallery.store import NewPerson, Store, open_store
 from jobs.backups import BackupThread
@@ -83,3 +86,29 @@ def test_what_was_not_noted_is_noted_later(
     store.close()
     (file,) = folder.glob("deletions-*.jsonl")
     assert file.read_text().count("delete_person") == 1
+
+
+WHOLE = {"event_id": 1, "at": "2026-01-01", "action": "a", "detail": {}, "hash": "b"}
+LINES = (
+    b"\xff\xfe\x00",
+    b"[]",
+    json.dumps({"hash": 5}).encode(),
+    json.dumps({**WHOLE, "person_key": 1, "at": 5}).encode(),
+    json.dumps({**WHOLE, "person_key": "ann"}).encode(),
+    b"\xe9" + json.dumps({**WHOLE, "person_key": 1}).encode(),
+)
+
+
+def test_damaged_lines_are_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = open_store(Settings.of(data_dir=tmp_path / "data", backup_dir=tmp_path / "kept"))
+    store.create_person("ann")
+    store.create_person("bob")
+    store.delete_person("ann")
+    (file,) = (tmp_path / "kept").glob("deletions-*.jsonl")
+    file.write_bytes(file.read_bytes() + b"\n" + b"\n".join(LINES))
+    store.delete_person("bob")
+    with store.database.read() as connection:
+        noted = Ledger(tmp_path / "kept").read(lineage_of(connection))
+    store.close()
+    assert [deletion.action for deletion in noted] == ["delete_person"] * 2
+    assert f"lines that cannot be read: {len(LINES)}" in caplog.text

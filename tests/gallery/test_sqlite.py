@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from gallery.database.open import open_database
+from gallery.database.open import open_database, read_schema
 from gallery.store import NewPerson, Store
 from gallery.vectors import to_bytes
 from tests.support.disk import limit_pages, small_disk
@@ -235,15 +235,37 @@ def test_text_that_is_no_text_is_no_damage_of_the_file(tmp_path: Path) -> None:
 
 
 def test_a_file_that_was_emptied_is_no_new_gallery(tmp_path: Path) -> None:
+    """Neither after a clean end, nor beside a log."""
     file = tmp_path / "duet.db"
-    log_file = tmp_path / "duet.db-wal"
-    file.touch()
-    open_gallery(tmp_path).close()  # as after a start that was cut off
+    open_gallery(tmp_path).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["duet.db"]
     file.write_bytes(b"")
-    log_file.write_bytes(b"pages")
-    with pytest.raises(StoreUnavailableError, match="its log is not"):
-        open_gallery(tmp_path)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError, match="what it held was cut off"):
+            open_gallery(tmp_path)
+        with pytest.raises(StoreUnavailableError, match="what it held was cut off"):
+            read_schema(f"sqlite:///{file}")
+        log_file = tmp_path / "duet.db-wal"
+        log_file.write_bytes(b"pages")
     assert log_file.read_bytes() == b"pages"
+    file.unlink()  # as the advice is
+    log_file.unlink()
+    open_gallery(tmp_path).close()
+
+
+def test_a_start_that_was_cut_off_is_completed(tmp_path: Path) -> None:
+    """At any moment, as a killed process leaves the files."""
+    file, mark = (tmp_path / name for name in ("duet.db", "duet.db-new"))
+    mark.touch()
+    open_gallery(tmp_path).close()
+    assert not mark.exists()
+    file.write_bytes(b"")
+    mark.touch()
+    open_gallery(tmp_path).close()
+    assert not mark.exists()
+    mark.touch()
+    open_gallery(tmp_path).close()
+    assert not mark.exists()
 
 
 def test_a_damaged_schema(tmp_path: Path) -> None:

@@ -322,8 +322,8 @@ def test_a_report_names_every_row_of_the_table() -> None:
     report = report_people(kept, {}, names_in_table(read_table(table.encode())))
     assert [person.name for person in report] == ["Ann", "Ben", "Cem", "D" * 201, "Eve"]
     assert len({person.person_id for person in report[1:3]} - {long_id}) == 2
-    assert report[0].reasons[0].startswith("Row 2: A row must have no cell outside")
-    assert report[4].reasons[0].startswith("Row 6: No file is named for this person. Name one")
+    assert report[0].reasons[0].startswith("#2: A row must have no cell outside")
+    assert report[4].reasons[0].startswith("#6: No file is named for this person. Name one")
 
 
 def test_a_report_says_what_to_do_about_a_refusal() -> None:

@@ -6,6 +6,8 @@ import "./page.mjs";
 const { partTables, readParts } =
   await import("../../web/pages/static/js/enrol/collect.js");
 
+const { saveReport } = await import("../../web/pages/static/js/enrol/service.js");
+
 const chosen = (...files) => files.map((file) => ({ path: file.name, file }));
 
 describe("what was chosen", () => {
@@ -36,5 +38,32 @@ describe("what was chosen", () => {
     await assert.rejects(readParts({ tables: [large], clips: [] }), {
       code: "table_malformed",
     });
+  });
+});
+
+describe("the report", () => {
+  globalThis.URL.createObjectURL = () => "blob:report";
+  globalThis.URL.revokeObjectURL = () => {};
+  globalThis.document.createElement = () => ({ append() {}, click() {} });
+  const fields = { table: new File(["id"], "a.csv"), encoding: "auto" };
+  /** Answer with the status of a table, and with a report where none is sent. */
+  const answerTables = (status) => {
+    globalThis.fetch = async (_url, { method } = {}) =>
+      new Response(method ? "{}" : "a", { status: method ? status : 200 });
+  };
+
+  it("is named by a table that can be read", async () => {
+    answerTables(200);
+    assert.equal(await saveReport("job", fields), true);
+  });
+
+  it("is saved without the names of a table that is refused, and that is told", async () => {
+    answerTables(422);
+    assert.equal(await saveReport("job", fields), false);
+  });
+
+  it("needs no table", async () => {
+    answerTables(422);
+    assert.equal(await saveReport("job"), true);
   });
 });

@@ -84,11 +84,15 @@ def gallery(recognizer: Recognizer, clip: Callable[..., Path]) -> Recognizer:
 
 
 @pytest.fixture
-def app(settings: Settings, recognizer: Recognizer) -> Flask:
-    """The service over the recognizer."""
+def app(settings: Settings, recognizer: Recognizer) -> Iterator[Flask]:
+    """The service over the recognizer. Its threads end before its folder goes."""
     from web.factory import create_app
 
-    return create_app({"SETTINGS": settings, "TESTING": True}, recognizer)
+    created = create_app({"SETTINGS": settings, "TESTING": True}, recognizer)
+    yield created
+    state = created.extensions["duet"]
+    for thread in (state.job_thread, state.recordings_thread):
+        thread.stop()
 
 
 @pytest.fixture

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
-from gallery.records import clock
+from gallery.records import clock, forgetting
 from gallery.store import open_store
+from gallery.tables import meta
 from jobs import hindrances
 from jobs.hindrances import find_hindrances
 from tests.support.shapes import assert_error
@@ -87,6 +89,21 @@ def test_a_deletion_that_left_traces(
         assert codes(client) == ["traces_left"]
     store.forget_expired()
     assert codes(client) == []
+
+
+@pytest.mark.parametrize("at", ["2026-01-01T00:00:00+00:00", "9999-01-01T00:00:00+00:00", "1"])
+def test_a_deletion_of_another_process_that_left_traces(
+    client: FlaskClient, app: Flask, at: str
+) -> None:
+    """One that is being done does not count, and one that ended long ago does."""
+    database = app.extensions["duet"].recognizer.store.database
+    assert codes(client) == []  # and the daily look at what was left is done
+    with database.write() as connection:
+        forgetting.mark_cleanup_pending(connection)
+    assert codes(client) == []
+    with database.write() as connection:
+        connection.execute(update(meta).where(meta.c.name == forgetting.PENDING).values(value=at))
+    assert codes(client) == ["traces_left"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

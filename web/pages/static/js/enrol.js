@@ -192,6 +192,12 @@ async function follow() {
     lookAgain = setTimeout(() => attempt(follow), LOOK_AGAIN_MS);
 }
 
+/** Save the report, and say so where the table of this page names nobody in it. */
+async function report() {
+  const isNamed = await saveReport(jobId, readTable());
+  byId("unnamed").hidden = isNamed;
+}
+
 /** @param {number} failed */
 function showEnded(failed) {
   byId("sent").textContent = t(failed ? "many.ended" : "many.ended_well");
@@ -234,9 +240,7 @@ byId("confirm-form", HTMLFormElement).addEventListener("submit", (event) => {
 });
 buttonById("stop").addEventListener("click", () => sender.stop());
 buttonById("go-on").addEventListener("click", () => attempt(sendMissing));
-buttonById("report").addEventListener("click", () =>
-  attempt(() => saveReport(jobId, readTable())),
-);
+buttonById("report").addEventListener("click", () => attempt(report));
 window.addEventListener("beforeunload", (event) => {
   if (isSending) event.preventDefault();
 });

@@ -37,11 +37,12 @@ export const sendFile = (jobId, position, media) =>
 
 /**
  * Save the report of a job that enrols as a file. A table names those who were refused.
+ * Returns whether it was read, or there is none.
  * @param {string} jobId
  * @param {FormFields | null} table
  */
 export async function saveReport(jobId, table = null) {
-  const answer = await fetchReport(`${enrolmentUrl(jobId)}/report`, table);
+  const { answer, isNamed } = await fetchReport(`${enrolmentUrl(jobId)}/report`, table);
   if (!answer.ok) {
     const body = await answer.json().catch(() => null);
     throw errorFromAnswer(answer.status, body, answer.headers.get("Retry-After"));
@@ -49,6 +50,7 @@ export async function saveReport(jobId, table = null) {
   const href = URL.createObjectURL(await answer.blob());
   create("a", { href, download: `enrolment-${jobId.slice(0, 12)}.csv` }).click();
   URL.revokeObjectURL(href);
+  return isNamed;
 }
 
 /**
@@ -60,7 +62,7 @@ async function fetchReport(url, table) {
   if (table) {
     const options = { method: "POST", body: formOf(table) };
     const answer = await fetchWithKey(url, options).catch(() => null);
-    if (answer?.ok) return answer;
+    if (answer?.ok) return { answer, isNamed: true };
   }
-  return fetchWithKey(url);
+  return { answer: await fetchWithKey(url), isNamed: !table };
 }
