@@ -26,11 +26,14 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from gallery.results import Role
 from gallery.table_base import UtcDateTime as UtcDateTime
+from gallery.table_base import check_columns
 from gallery.table_base import metadata as metadata
 from gallery.visitor_tables import stranger_values as stranger_values
 from gallery.visitor_tables import strangers as strangers
 from gallery.visitor_tables import visits as visits
+from utils.modality import SINGLE, Modality
 
 meta = Table(
     "meta",
@@ -366,3 +369,17 @@ deliveries = Table(
     Column("error", String(200), nullable=False),
     sqlite_autoincrement=True,
 )
+
+_MODALITIES = frozenset(map(str, Modality))
+WORDS = {
+    "templates.modality": frozenset(map(str, SINGLE)),
+    "identifications.modality": _MODALITIES,
+    "feedback.modality": _MODALITIES,
+    "stranger_values.kind": frozenset({*map(str, SINGLE), "picture"}),
+    "api_keys.role": frozenset(map(str, Role)),
+    "job_items.state": frozenset(
+        {"awaited", "waiting", "running", "done", "failed", "cancelled", "forgotten"}
+    ),
+}
+"""Words that a column may hold, where others would mean nothing."""
+check_columns(metadata, WORDS)

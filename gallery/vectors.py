@@ -21,6 +21,8 @@ Fuse = Callable[[Float32Array, Float32Array], Float32Array]
 """Face and voice embeddings (n, 512) each → (n, size) of unit length."""
 
 _STORED = np.dtype("<f4")
+STORED_BYTES = EMBEDDING_SIZE * _STORED.itemsize
+"""Size of a vector that is not sealed."""
 _LENGTH_TOLERANCE = 1e-3
 
 
@@ -69,9 +71,8 @@ def from_bytes(stored: Sequence[bytes]) -> Float32Array:
 
     Raises StoreUnavailableError where one is damaged.
     """
-    size = EMBEDDING_SIZE * _STORED.itemsize
-    if not all(isinstance(one, bytes) and len(one) == size for one in stored):
-        raise damage_error(f"a vector that is not of {size} bytes")
+    if not all(isinstance(one, bytes) and len(one) == STORED_BYTES for one in stored):
+        raise damage_error(f"a vector that is not of {STORED_BYTES} bytes", "templates.vector")
     return (
         np.frombuffer(b"".join(stored), _STORED)
         .reshape(-1, EMBEDDING_SIZE)
@@ -82,13 +83,14 @@ def from_bytes(stored: Sequence[bytes]) -> Float32Array:
 def unit(vectors: Float32Array) -> Float32Array:
     """Scale each row of (n, size) to unit length.
 
-    A row of zeros stays one, and scores 0 against everything.
+    A row of zeros stays one, and scores 0 against everything. A damaged one, which is not
+    finite, becomes one.
     """
     # `utils.arrays.unit` rounds otherwise in the last digit, and answers follow this
     # one.
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
     rows = np.zeros_like(vectors)
-    np.divide(vectors, lengths, out=rows, where=lengths > 1e-6)
+    np.divide(vectors, lengths, out=rows, where=(lengths > 1e-6) & (lengths < np.inf))
     return rows
 
 

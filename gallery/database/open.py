@@ -9,8 +9,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from gallery.database.base import BUSY_TIMEOUT_S, Database
+from gallery.database.file import refuse_emptied
 from gallery.database.postgres import PostgresDatabase, make_engine
-from gallery.database.sqlite import SqliteDatabase, refuse_emptied
+from gallery.database.sqlite import SqliteDatabase
 from gallery.migrations.upgrade import version_of
 from utils.errors import ConfigError, StoreUnavailableError
 

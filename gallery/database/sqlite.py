@@ -22,8 +22,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, text
@@ -34,7 +33,16 @@ from sqlalchemy.pool import QueuePool
 from gallery.damage import DamagedError, damage_error
 from gallery.database import residue
 from gallery.database.base import Database, LockedError
-from utils.errors import ConfigError, GalleryError, StorageFullError, StoreUnavailableError
+from gallery.database.file import (
+    check_writable,
+    inode,
+    made_mark,
+    make_file,
+    path_of,
+    refuse_emptied,
+)
+from gallery.database.foreign import find_foreign
+from utils.errors import GalleryError, StorageFullError, StoreUnavailableError
 
 log = logging.getLogger("duet.gallery")
 
@@ -60,8 +68,8 @@ class SqliteDatabase(Database):
     _raw_errors = (sqlite3.Error, OSError)
 
     def __init__(self, url: URL, busy_timeout_s: float) -> None:
-        self._path = _path_of(url)
-        _check_writable(self._path)
+        self._path = path_of(url)
+        check_writable(self._path)
         refuse_emptied(self._path)
         self._busy_timeout_s = busy_timeout_s
         self._descriptors: dict[str, int] = {}
@@ -81,24 +89,26 @@ class SqliteDatabase(Database):
         event.listen(engine, "connect", self._remember_file)
         event.listen(engine, "checkout", self._refuse_other_file)
         with self._closing_on_failure(), self._translating_errors():
-            _make_file(self._path)
+            make_file(self._path)
             self._use_wal()
-            _made_mark(self._path).unlink(missing_ok=True)
+            made_mark(self._path).unlink(missing_ok=True)
             self._prepare()
 
     def file_id(self, _connection: Connection) -> str:
         """Device and inode of the file."""
         with self._translating_errors():
-            return _inode(self._path)
+            return inode(self._path)
 
     def find_damage(self, connection: Connection) -> list[str]:
-        """Ask SQLite about its pages, and about rows that refer to nothing."""
+        """Ask SQLite about its pages and references, and look for foreign values."""
         pages = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
         orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-        return [text for text in pages if text != "ok"] + [
+        lost = [
             f"A row of {table} refers to a row of {other} that is missing."
             for table, _, other, _ in orphans[:20]
         ]
+        damaged = [text for text in pages if text != "ok"]
+        return damaged + lost + list(find_foreign(connection))
 
     def scrub(self) -> bool:
         """Empty the write-ahead log, so that no deleted byte is left in it.
@@ -170,10 +180,10 @@ class SqliteDatabase(Database):
         It stays open as long as the connections do: `gallery/database/residue.py` says
         why.
         """
-        inode = _inode(self._path)
-        if inode not in self._descriptors:
-            self._descriptors[inode] = os.open(self._path, os.O_RDONLY)
-        return self._descriptors[inode]
+        number = inode(self._path)
+        if number not in self._descriptors:
+            self._descriptors[number] = os.open(self._path, os.O_RDONLY)
+        return self._descriptors[number]
 
     def last_keys(self, connection: Connection) -> dict[str, int]:
         """Read the numbers of SQLite's own table."""
@@ -228,11 +238,11 @@ class SqliteDatabase(Database):
                 time.sleep(0.02)
 
     def _remember_file(self, _: Any, record: Any) -> None:
-        record.info["file"] = _inode(self._path)
+        record.info["file"] = inode(self._path)
 
     def _refuse_other_file(self, _: Any, record: Any, __: Any) -> None:
         try:
-            same = record.info["file"] == _inode(self._path)
+            same = record.info["file"] == inode(self._path)
         except OSError:
             same = False
         if not same:
@@ -320,85 +330,3 @@ def _begin(connection: Connection) -> None:
     """
     writes = connection.get_execution_options().get("writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _path_of(url: URL) -> Path:
-    if not url.database or url.database == ":memory:":
-        raise ConfigError(
-            "The URL of an SQLite database must name a file:"
-            " DUET_DATABASE_URL=sqlite:////folder/duet.db."
-        )
-    return Path(url.database).resolve()
-
-
-def _check_writable(path: Path) -> None:
-    """Raise ConfigError for a file or folder that cannot be written.
-
-    A search needs it too: readers note themselves beside the file.
-    """
-    folder = next(folder for folder in path.parents if folder.exists())
-    fault = _fault_of(folder, path)
-    if fault:
-        raise ConfigError(
-            "The folder of the gallery must be one that can be written. Received:"
-            f" {path.parent} ({fault})",
-            "Change its owner or its mode, or name another folder: DUET_DATA_DIR.",
-        )
-
-
-def refuse_emptied(path: Path) -> None:
-    """Raise DamagedError for a file that was emptied: SQLite would take it for a new one.
-
-    A file of this service is empty only while it is made, beside a mark. It is filled
-    before the mark goes, so that it is looked at once more.
-    """
-    if _is_empty(path) and not _made_mark(path).exists() and _is_empty(path):
-        raise DamagedError(
-            "The database file is empty: what it held was cut off.",
-            "Keep it and its log elsewhere, and restore a backup (docs/backup.md). To begin a new"
-            " gallery, delete both.",
-        )
-
-
-def _is_empty(path: Path) -> bool:
-    try:
-        return path.stat().st_size == 0
-    except FileNotFoundError:
-        return False
-
-
-def _made_mark(path: Path) -> Path:
-    """File that is there while a new database is made."""
-    return path.with_name(path.name + "-new")
-
-
-def _fault_of(folder: Path, path: Path) -> str:
-    """Why a file cannot be written in a folder that is there. Empty: it can."""
-    if not folder.is_dir():
-        return f"{folder} is a file"
-    if path.is_dir():
-        return f"{path.name} in it is a folder"
-    if os.access(folder, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.W_OK)):
-        return ""
-    is_mounted_so = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
-    return "the file system is read-only" if is_mounted_so else "this user may only read it"
-
-
-def _make_file(path: Path) -> None:
-    """Create the file, or restrict it, so that only the owner can read it.
-
-    SQLite gives its -wal and -shm files the same mode. A file that is there is not
-    opened here: closing it again would end the locks of this process.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
-        _made_mark(path).touch(mode=0o600)
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    if path.stat().st_mode & 0o077:
-        path.chmod(0o600)
-
-
-def _inode(path: Path) -> str:
-    status = path.stat()
-    return f"{status.st_dev}:{status.st_ino}"

@@ -18,6 +18,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from gallery.damage import DamagedError
 from utils.config import Settings
 from utils.errors import ConfigError, StoreUnavailableError
 from utils.subjects import PREFIX
@@ -100,7 +101,7 @@ class Sealer:
                 stored[:NONCE_BYTES], stored[NONCE_BYTES:], _associated_data(about)
             )
         except (InvalidTag, ValueError):  # ValueError: shorter than a nonce and a tag
-            raise StoreUnavailableError(
+            raise DamagedError(
                 f"The encrypted value of {', '.join(about)} is damaged, or was exchanged.",
                 "Restore the database from a backup, or delete the template.",
             ) from None

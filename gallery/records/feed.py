@@ -6,33 +6,75 @@ state of the gallery.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Label,
+    LargeBinary,
+    Row,
+    Select,
+    bindparam,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    text,
+    type_coerce,
+)
+from sqlalchemy.exc import OperationalError
 
 from gallery import vectors
+from gallery.damage import DamagedError
 from gallery.encryption.sealing import Codec
+from gallery.table_base import Checked
 from gallery.tables import changes, meta, people, templates
 from gallery.vectors import KeyArray, Templates
 from utils.modality import Modality
 
+log = logging.getLogger("duet.gallery")
 _CHUNK = 4096
 _MAX_VARIABLES = 900
+
+
+def _unchecked(column: Column[Any]) -> Label[Any]:
+    """A column as the driver gives it. `_USABLE` leaves out what is foreign."""
+    kind = column.type
+    raw = kind.impl if isinstance(kind, Checked) else kind
+    return type_coerce(column, raw).label(column.name)
+
+
 # What is read of a template, in the order of `_as_templates`.
-_TEMPLATE = (
-    templates.c.person_key,
-    templates.c.key,
-    templates.c.modality,
-    templates.c.source_sha256,
-    templates.c.vector,
-    templates.c.sealed_by,
-    templates.c.template_id,
-    templates.c.encoder_id,
+_TEMPLATE = tuple(
+    _unchecked(templates.c[name])
+    for name in (
+        "person_key",
+        "key",
+        "modality",
+        "source_sha256",
+        "vector",
+        "sealed_by",
+        "template_id",
+        "encoder_id",
+    )
+)
+# Templates that SQLite can hold and this service never wrote are left out, so that one
+# damaged row does not keep all others from being found. A size and a kind are read without
+# the value.
+_USABLE = text(
+    "typeof(templates.person_key) = 'integer' AND typeof(templates.vector) = 'blob'"
+    f" AND (templates.sealed_by IS NOT NULL OR length(templates.vector) = {vectors.STORED_BYTES})"
+    " AND templates.source_sha256 NOT GLOB '*[^ -~]*'"
+    " AND templates.template_id NOT GLOB '*[^ -~]*'"
 )
 # The same with whose it is, which is joined for a few people.
 _NAMED = (*_TEMPLATE, people.c.person_id, people.c.name)
@@ -43,6 +85,10 @@ _REVISION = select(
 _CHANGED = select(changes.c.person_key).where(changes.c.change > bindparam("change")).distinct()
 # `in_` of a list would look at each of them.
 _SOME: Any = bindparam("some", expanding=True)
+
+Opened = tuple[int, str, bytes]
+"""Owner, source and vector of a template."""
+Open = Callable[[Sequence[Any], Codec], Iterator[Opened]]
 
 
 @dataclass(frozen=True)
@@ -84,9 +130,22 @@ def read_people(connection: Connection, keys: Sequence[int] | None = None) -> di
     """Read all people, or those of `keys` who are still there."""
     refs = {}
     for part in _parts(keys):
-        for key, person_id, name in connection.execute(_query_people(keys is None), part).all():
+        try:
+            rows = connection.execute(_query_people(keys is None), part).all()
+        except (DamagedError, OperationalError):
+            if connection.dialect.name != "sqlite":
+                raise
+            rows = [_repair(row) for row in connection.execute(_query_bytes(keys is None), part)]
+        for key, person_id, name in rows:
             refs[key] = PersonRef(key, person_id, name)
     return refs
+
+
+def _repair(row: Row[Any]) -> tuple[int, str, str]:
+    """Read a person's row whatever it holds: whoever is damaged is found under what is left."""
+    key, *texts = row
+    person_id, name = (bytes(text).decode(errors="replace") for text in texts)
+    return key, person_id, name
 
 
 def read_keys(connection: Connection, encoder_ids: Mapping[Modality, str]) -> KeyArray:
@@ -102,22 +161,28 @@ def read_templates(
     codec: Codec,
     encoder_ids: Mapping[Modality, str],
     keys: Sequence[int] | None = None,
+    *,
+    all_or_none: bool = False,
 ) -> Iterator[dict[Modality, Templates]]:
     """Yield all templates of these encoders, by modality, in pieces of whole people.
 
-    A piece lacks a modality that nobody in it has. `keys` None = everybody. Raises
-    StoreUnavailableError for a vector that `codec` cannot open.
+    A piece lacks a modality that nobody in it has. `keys` None = everybody. A damaged
+    template is left out, or raises DamagedError (`all_or_none`). Raises
+    StoreUnavailableError for one that another key sealed.
     """
     wanted = _with_encoders(encoder_ids)
+    picks = connection.dialect.name == "sqlite" and not all_or_none
+    if picks and keys is None:
+        _report_damaged(connection, wanted)
     # A cursor on the server does not pay for a few people.
     options = {"yield_per": _CHUNK} if keys is None else {}
     for part in _parts(keys):
         rows = connection.execute(
-            _query_templates(wanted, keys is None), part, execution_options=options
+            _query_templates(wanted, keys is None, picks), part, execution_options=options
         )
         for piece in _whole_people(rows.partitions(_CHUNK)):
             piece.sort(key=itemgetter(0, 1))
-            yield _by_modality(piece, codec)
+            yield _by_modality(piece, _open_all if all_or_none else _open_whole, codec)
 
 
 def read_named(
@@ -127,6 +192,19 @@ def read_named(
 
     One statement for both: a search of many people waits for it.
     """
+    try:
+        return _read_named(connection, codec, encoder_ids, keys)
+    except (DamagedError, OperationalError):
+        if connection.dialect.name != "sqlite":
+            raise
+        whole = list(read_templates(connection, codec, encoder_ids, keys))
+        return whole, read_people(connection, keys)
+
+
+def _read_named(
+    connection: Connection, codec: Codec, encoder_ids: Mapping[Modality, str], keys: Sequence[int]
+) -> tuple[list[dict[Modality, Templates]], dict[int, PersonRef]]:
+    """Read them where none is damaged."""
     query = _query_named(_with_encoders(encoder_ids))
     pieces = []
     refs: dict[int, PersonRef] = {}
@@ -135,7 +213,7 @@ def read_named(
         for row in rows:
             if row[0] not in refs:
                 refs[row[0]] = PersonRef(row[0], *row[-2:])
-        pieces.append(_by_modality(rows, codec))
+        pieces.append(_by_modality(rows, _open_all, codec))
     return pieces, refs
 
 
@@ -147,10 +225,20 @@ def _query_people(everybody: bool) -> Select[Any]:
 
 
 @cache
-def _query_templates(encoders: tuple[str, ...], everybody: bool) -> Select[Any]:
+def _query_bytes(everybody: bool) -> Select[Any]:
+    """The query for all people, or for `some`, with texts as bytes."""
+    c = people.c
+    texts = (func.coalesce(cast(column, LargeBinary), b"") for column in (c.person_id, c.name))
+    query = select(c.key, *texts)
+    return query if everybody else query.where(c.key.in_(_SOME))
+
+
+@cache
+def _query_templates(encoders: tuple[str, ...], everybody: bool, picks: bool) -> Select[Any]:
     """The query for all templates of these encoders, or for those of `some` people."""
     query = select(*_TEMPLATE).where(_is_of(encoders))
     query = query if everybody else query.where(templates.c.person_key.in_(_SOME))
+    query = query.where(_USABLE) if picks else query
     return query.order_by(templates.c.person_key)
 
 
@@ -173,26 +261,46 @@ def _with_encoders(encoder_ids: Mapping[Modality, str]) -> tuple[str, ...]:
     return tuple(f"{m}/{e}" for m, e in encoder_ids.items())
 
 
-def _by_modality(rows: Sequence[Any], codec: Codec) -> dict[Modality, Templates]:
+def _report_damaged(connection: Connection, encoders: tuple[str, ...]) -> None:
+    """Log how many templates of these encoders are left out."""
+    query = select(func.sum(case((_USABLE, 0), else_=1))).where(_is_of(encoders))
+    if damaged := connection.scalar(query):
+        log.error("templates are damaged and left out: %d (`cli.py check` says which)", damaged)
+
+
+def _by_modality(rows: Sequence[Any], open_some: Open, codec: Codec) -> dict[Modality, Templates]:
     """Group rows of `_TEMPLATE` by their modality."""
     parts: dict[str, list[Any]] = {}
     for row in rows:
         parts.setdefault(row[2], []).append(row)
-    return {m: _as_templates(parts[m], codec) for m in Modality if m in parts}
+    read = ((m, _as_templates(parts[m], open_some, codec)) for m in Modality if m in parts)
+    return {m: found for m, found in read if len(found.owners)}
 
 
-def _as_templates(rows: Sequence[Row[Any]], codec: Codec) -> Templates:
+def _as_templates(rows: Sequence[Row[Any]], open_some: Open, codec: Codec) -> Templates:
     """Turn rows of `_TEMPLATE` into arrays, by columns: a gallery has many rows."""
-    columns: tuple[Any, ...] = tuple(zip(*rows, strict=True))
-    owners, _, _, sources, stored, sealed_by, *_ = columns
-    if codec.key_id is not None or any(sealed_by):
-        stored = [_open(row, codec) for row in rows]
+    if codec.key_id is not None or any(row[5] for row in rows):
+        opened = list(open_some(rows, codec))
+    else:
+        opened = [(row[0], row[3], row[4]) for row in rows]
+    owners, sources, stored = zip(*opened, strict=True) if opened else ((), (), ())
     return Templates(np.array(owners, np.int64), sources, vectors.from_bytes(stored))
 
 
-def _open(row: Any, codec: Codec) -> bytes:
-    about = (row.template_id, row.modality, row.encoder_id)
-    return codec.open(row.vector, row.sealed_by, *about)
+def _open_all(rows: Sequence[Any], codec: Codec) -> Iterator[Opened]:
+    """Open vectors. Raises StoreUnavailableError."""
+    for row in rows:
+        about = (row.template_id, row.modality, row.encoder_id)
+        yield row[0], row[3], codec.open(row.vector, row.sealed_by, *about)
+
+
+def _open_whole(rows: Sequence[Any], codec: Codec) -> Iterator[Opened]:
+    """Open those vectors that are not damaged. Raises StoreUnavailableError for another key."""
+    for row in rows:
+        try:
+            yield from _open_all([row], codec)
+        except DamagedError:
+            log.error("a template is damaged and left out: row %d", row.key)
 
 
 def _parts(keys: Sequence[int] | None) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
+    Row,
     Select,
     cast,
     exists,
@@ -18,7 +20,9 @@ from sqlalchemy import (
     func,
     select,
 )
+from sqlalchemy.exc import OperationalError
 
+from gallery.damage import DamagedError
 from gallery.names import search_key
 from gallery.records import clock
 from gallery.records.people import as_person, stock_of
@@ -27,6 +31,7 @@ from gallery.tables import people, templates
 from utils.errors import InvalidRequestError
 from utils.modality import Modality
 
+log = logging.getLogger("duet.gallery")
 POOR = 0.4
 """Mean quality, from 0 to 1, of the templates of a modality below which they are poor."""
 MOST_SUSPECTS = 30_000
@@ -82,7 +87,7 @@ def page_of(connection: Connection, part: PeopleQuery) -> PeoplePage:
     _check(query)
     wanted = (_matches(query.search), *_condition(connection, query))
     total = connection.scalar(select(func.count()).select_from(people).where(*wanted)) or 0
-    rows = connection.execute(_sort(select(people).where(*wanted), connection, query)).all()
+    rows = _read(connection, _sort(select(people).where(*wanted), connection, query))
     stock = stock_of(connection, [row.key for row in rows])
     return PeoplePage(
         people=tuple(as_person(row, stock.get(row.key)) for row in rows),
@@ -90,6 +95,22 @@ def page_of(connection: Connection, part: PeopleQuery) -> PeoplePage:
         offset=query.offset,
         limit=query.limit,
     )
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[Row[Any]]:
+    """Read rows of `people`. Where some are damaged, read one by one, and leave those out."""
+    try:
+        return list(connection.execute(query))
+    except (DamagedError, OperationalError):
+        if connection.dialect.name != "sqlite":
+            raise
+    rows: list[Row[Any]] = []
+    for key in connection.scalars(query.with_only_columns(people.c.key)).all():
+        try:
+            rows += connection.execute(select(people).where(people.c.key == key)).all()
+        except (DamagedError, OperationalError):
+            log.error("a person is damaged and not listed: row %d (`cli.py check`)", key)
+    return rows
 
 
 def list_keys(connection: Connection, search: str, limit: int | None) -> list[int]:

@@ -144,7 +144,10 @@ class TemplateTransactions(Transactions):
         """
         with self.database.read() as connection:
             key = people.key_of(connection, person_id)
-            return next(feed.read_templates(connection, self.codec, encoder_ids, [key]), {})
+            pieces = feed.read_templates(
+                connection, self.codec, encoder_ids, [key], all_or_none=True
+            )
+            return next(pieces, {})
 
 
 def _find_or_create(connection: Connection, person: str | NewPerson) -> tuple[int, bool]:

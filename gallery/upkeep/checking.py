@@ -5,12 +5,13 @@ It reads and changes nothing, so it can run while the service does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import OperationalError
 
 from gallery import vectors
 from gallery.encryption import rotation
@@ -44,20 +45,31 @@ def check_gallery(
     `encoder_ids` are the installed models by modality, `media_root` the folder of
     uploads.
     """
+    looks: Mapping[str, Callable[[Connection], Check]] = {
+        "database": lambda connection: _check_database(connection, store),
+        "audit": lambda _: _check_audit(store),
+        "values": lambda connection: _check_sealed(connection, store),
+        "vectors": lambda connection: _check_vectors(connection, store, encoder_ids),
+        "models": lambda connection: _check_models(connection, encoder_ids),
+        "files": lambda connection: _check_files(connection, media_root),
+        "deletions": _check_deletions,
+    }
     with store.database.read() as connection:
-        return (
-            Check(
-                code="database",
-                about="pages and references",
-                problems=tuple(store.database.find_damage(connection)),
-            ),
-            _check_audit(store),
-            _check_sealed(connection, store),
-            _check_vectors(connection, store, encoder_ids),
-            _check_models(connection, encoder_ids),
-            _check_files(connection, media_root),
-            _check_deletions(connection),
-        )
+        return tuple(_look(code, look, connection) for code, look in looks.items())
+
+
+def _look(code: str, look: Callable[[Connection], Check], connection: Connection) -> Check:
+    """Make a check. What keeps it from being made is what is wrong."""
+    try:
+        return look(connection)
+    except (StoreUnavailableError, OperationalError) as error:
+        what = str(error) if isinstance(error, StoreUnavailableError) else "a damaged text"
+        return Check(code, "not made to the end", (f"It cannot be read: {what}",))
+
+
+def _check_database(connection: Connection, store: Store) -> Check:
+    problems = store.database.find_damage(connection)
+    return Check("database", "pages, references and values", _first(problems))
 
 
 def _check_audit(store: Store) -> Check:

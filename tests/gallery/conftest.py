@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.support.fixtures import (
     app,
     client,
+    clip,
+    gallery,
     postgres_url,
     quick_schema,
     recognizer,
@@ -17,6 +19,8 @@ from tests.support.fixtures import (
 __all__ = [
     "app",
     "client",
+    "clip",
+    "gallery",
     "postgres_url",
     "quick_schema",
     "recognizer",

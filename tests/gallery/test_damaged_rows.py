@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select
-from sqlalchemy.exc import StatementError
+from sqlalchemy import Column, String, select
+from sqlalchemy.exc import IntegrityError, StatementError
 
 import cli
-from gallery.records.people import NewPerson
-from gallery.tables import templates
-from tests.support.gallery_parts import open_gallery
+from gallery.database.foreign import find_foreign
+from gallery.store import NewPerson, Store
+from gallery.tables import metadata, templates
+from recognition.recognizer import Recognizer
+from tests.support.asking import identify
+from tests.support.filled_gallery import fill
+from tests.support.gallery_parts import make_recognizer, open_gallery
 from tests.support.templates import face
 
 DAMAGES = {
     "UPDATE people SET name = CAST(x'ff41' AS TEXT)": "a text that is not UTF-8",
     "UPDATE people SET created_at = 'none'": "a time that is none",
-    "UPDATE people SET created_at = 5": "a time that is none",
+    "UPDATE people SET created_at = 5": "a number in the place of a time",
     "UPDATE events SET detail = '{'": "JSON that cannot be read",
     "UPDATE people SET name = x'ff41'": "bytes in the place of a text",
     "UPDATE templates SET vector = x'00112233'": "a vector that is not of 2048 bytes",
-    "UPDATE templates SET vector = 'text'": "a vector that is not of 2048 bytes",
+    "UPDATE templates SET vector = 'text'": "a text in the place of bytes",
+    "UPDATE templates SET quality = 'good'": "a text in the place of a number",
+    "UPDATE templates SET modality = 'smell'": "a word that is none of those known",
 }
-COPIED = {
-    "UPDATE people SET name = x'ff41'": "",
-    "UPDATE templates SET vector = x'00112233'": "",
-    "UPDATE templates SET vector = 'text'": "a value of another kind",
-}
+COPIED = {"UPDATE templates SET vector = x'00112233'": ""}
 """What a backup says of those that it does not read. It takes bytes along as they are."""
 
 
@@ -61,3 +65,108 @@ def refuses(command: list[str], what: str) -> None:
     done = CliRunner().invoke(cli.cli, command)
     assert done.exit_code == int(what != ""), repr(done.exception)
     assert f"damaged: it holds {what}" in done.stderr or not what
+
+
+@pytest.mark.parametrize("damage", [d for d in DAMAGES if "templates" in d and "vector" not in d])
+@pytest.mark.parametrize("command", ["show", "templates"])
+def test_who_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str, command: str
+) -> None:
+    """The error names the column."""
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
+    with closing(open_gallery(tmp_path)) as store:
+        store.enroll(NewPerson("ann"), [face()])
+    write(tmp_path, damage)
+    done = CliRunner().invoke(cli.cli, ["people", command, "ann"])
+    assert done.exit_code == 1, repr(done.exception)
+    assert f"A row of templates.{damage.split()[3]} is damaged" in done.stderr
+    assert "Run `cli.py check`" in done.stderr
+
+
+def test_foreign_values_of_every_column_are_found(tmp_path: Path) -> None:
+    with closing(open_gallery(tmp_path)) as store:
+        fill(store)
+        with store.database.read() as connection:
+            assert list(find_foreign(connection)) == []
+        with closing(sqlite3.connect(tmp_path / "duet.db")) as other:
+            (events,) = other.execute("SELECT count(*) FROM events").fetchone()
+        assert events
+        seen = 0
+        for table in metadata.sorted_tables:
+            for column in table.columns:
+                found = foreign_value(store, table.name, column)
+                seen += found is not None
+                assert found is None or any(
+                    f"{table.name}.{column.name} holds " in text for text in found
+                ), (table.name, column.name, found)
+        assert seen > 60
+
+
+def foreign_value(store: Store, table: str, column: Column[Any]) -> list[str] | None:
+    """What is found where a row has a foreign value. None: the table is empty, or keeps it out."""
+    foreign = "x'ff41'" if isinstance(column.type.impl, String) else "'\u00e9'"
+    with store.database.write() as connection:
+        connection.exec_driver_sql("PRAGMA ignore_check_constraints=1")
+        connection.exec_driver_sql("DROP TRIGGER IF EXISTS events_no_update")
+        nested = connection.begin_nested()
+        try:
+            done = connection.exec_driver_sql(
+                f"UPDATE {table} SET {column.name} = {foreign}"
+                f" WHERE rowid = (SELECT min(rowid) FROM {table})"
+            )
+        except IntegrityError:  # of numbers and references
+            done = None
+        found = list(find_foreign(connection)) if done and done.rowcount else None
+        nested.rollback()
+    return found
+
+
+def test_the_others_are_found(gallery: Recognizer, clip: Callable[..., Path]) -> None:
+    """One damaged template, and one damaged name, hide nobody else."""
+    folder = Path(gallery.store.database._path).parent  # type: ignore[attr-defined]
+    bob = clip(face=2, voice=2, sample=9)
+    for damage in (
+        "UPDATE templates SET vector = x'00' WHERE key = 1",
+        "UPDATE templates SET vector = 'text' WHERE key = 1",
+        "UPDATE templates SET source_sha256 = x'ff' WHERE key = 1",
+        "UPDATE templates SET modality = 'smell' WHERE key = 2",
+        "UPDATE people SET name = CAST(x'ff41' AS TEXT) WHERE key = 1",
+        "UPDATE people SET created_at = 5 WHERE key = 1",
+    ):
+        write(folder, damage, "INSERT INTO changes (person_key) VALUES (1)")
+        opened = make_recognizer(folder)
+        for one in (gallery, opened):  # an index that goes on, and one that is made anew
+            match = identify(one, bob).decisions.fused.match
+            assert match is not None, damage
+            assert match.person_id == "bob", damage
+        opened.close()
+    assert [p.person_id for p in gallery.store.list_people().people] == ["bob", "cleo"]
+
+
+def test_a_check_lists_all_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
+    with closing(open_gallery(tmp_path)) as store:
+        store.enroll(NewPerson("ann"), [face(1)])
+        store.enroll(NewPerson("bob"), [face(2)])
+    write(tmp_path, *DAMAGES)
+    done = CliRunner().invoke(cli.cli, ["check"])
+    assert done.exit_code == 1, repr(done.exception)
+    for column in (
+        "people.created_at",
+        "people.name",
+        "events.detail",
+        "templates.quality",
+        "templates.modality",
+        "templates.vector",
+    ):
+        assert f"{column} holds" in done.stdout
+    assert "row 1 of 'ann', row 2 of 'bob'" in done.stdout
+    assert "deletions" in done.stdout, "it went on"
+
+
+def write(folder: Path, *statements: str) -> None:
+    """Change rows as a fault of the disk does."""
+    with closing(sqlite3.connect(folder / "duet.db", isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER IF EXISTS events_no_update")
+        for statement in statements:
+            connection.execute(statement)
