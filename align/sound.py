@@ -107,7 +107,8 @@ def _is_whole(frame: av.AudioFrame) -> bool:
     kind = _FLOATS.get(frame.format.name)
     if kind is None:
         return False
-    samples = np.frombuffer(frame.planes[0], kind, frame.samples * frame.layout.nb_channels)
+    count = frame.samples * frame.layout.nb_channels
+    samples = np.frombuffer(memoryview(frame.planes[0]), kind, count)
     return bool(np.array_equal(samples, np.rint(samples)))
 
 

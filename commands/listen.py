@@ -64,7 +64,9 @@ def _open_session(opened: ExitStack, settings: Settings, language: str) -> LiveS
         options = change_options(options, {"language": language})
     transcriber = Scribe(settings).load(options.model)
     recognizer = opened.enter_context(open_recognizer(settings))
-    return LiveSession(transcriber, recognizer.voices, options, clock=time.time)
+    return LiveSession(
+        transcriber, recognizer.voices, options, clock=time.monotonic, date=time.time
+    )
 
 
 @contextmanager

@@ -68,14 +68,14 @@ class Checked(TypeDecorator[Any]):
     `place` is the name of the column. With `words` every value is one of them.
     """
 
-    impl = String
+    impl: Any = String
     cache_ok = True
 
     def __init__(
         self, impl: TypeEngine[Any], place: str, words: Collection[str] = frozenset()
     ) -> None:
         super().__init__()
-        self.impl: Any = impl
+        self.impl = impl
         self.place = place
         self.words = frozenset(words)
 

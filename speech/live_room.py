@@ -169,7 +169,14 @@ class LiveRoom:
     def open(self, session_id: str, actor: str, tongue: str) -> Seat:
         """Open a session. Raises BusyError, SpeechUnavailableError, ModelError."""
         engine = self.engine(self.options.model)
-        session = LiveSession(engine, self._voices, self.options, clock=time.time, tongue=tongue)
+        session = LiveSession(
+            engine,
+            self._voices,
+            self.options,
+            clock=time.monotonic,
+            date=time.time,
+            tongue=tongue,
+        )
         seat = Seat(session_id, actor, session, engine)
         with self._lock:
             if len(self._seats) >= self._most:
@@ -192,7 +199,7 @@ class LiveRoom:
                     f" {session_id[:40]!r}",
                     f"A session waits for {self.resume_s:g} s. Start another one.",
                 )
-            missing_s = time.time() - seat.cut_at
+            missing_s = time.monotonic() - seat.cut_at
             seat.cut_at = None
         return seat, missing_s
 
@@ -206,7 +213,7 @@ class LiveRoom:
         if seat.session.mode != "transcribing":
             self.close(seat)
             return
-        cut_at = time.time()
+        cut_at = time.monotonic()
         seat.cut_at = cut_at
         timer = threading.Timer(self.resume_s, self._end_if_cut, [seat, cut_at])
         timer.daemon = True

@@ -159,6 +159,7 @@ class LiveSession:
         options: LiveOptions,
         *,
         clock: Callable[[], float],
+        date: Callable[[], float] | None = None,
         tongue: str = "en",
     ) -> None:
         """Make a session.
@@ -167,7 +168,8 @@ class LiveSession:
             transcriber: the engine, which is shared.
             voices: what knows voices, which is shared.
             options: how it hears, writes and names.
-            clock: seconds since 1970.
+            clock: seconds that pass evenly, since any moment.
+            date: seconds since 1970, by a clock that may be set meanwhile. Default: `clock`.
             tongue: language of the sentences for the user.
         """
         self.mode = "waiting"
@@ -175,6 +177,7 @@ class LiveSession:
         self.heard_s = 0.0
         self.turns = 0
         self._clock = clock
+        self._date = date or clock
         self._tongue = tongue
         self._arrived: float | None = None
         self._began_at = 0.0
@@ -263,7 +266,7 @@ class LiveSession:
     def accept(self, pcm16: bytes, *, arrived_at: float | None = None) -> list[Event]:
         """Take the next sound: PCM16, little-endian, one channel, at the stated rate.
 
-        `arrived_at` is the time at which it came in. Default: now.
+        `arrived_at` is the time by `clock` at which it came in. Default: now.
 
         Raises InvalidRequestError for half samples, and what the engine and the store
         raise.
@@ -276,7 +279,8 @@ class LiveSession:
         if self.mode != "transcribing":
             return self._pass_over()
         if not self.heard_s:
-            self._began_at = self._arrived - len(samples) / RATE_HZ
+            ago_s = self._clock() - self._arrived + len(samples) / RATE_HZ
+            self._began_at = self._date() - ago_s
         self.heard_s += len(samples) / RATE_HZ
         events = self._write(self._cutter.accept(samples))
         return self._stamp([*events, *self._start_turn()])

@@ -54,10 +54,11 @@ def _find_fault(column: Column[Any], value: Any) -> str | None:
     checked = column.type
     assert isinstance(checked, Checked)
     kinds, kind = stored_kinds(checked.impl)
-    stored = {bytes: str, str: bytes}.get(type(value), type(value))
-    if stored not in kinds:
-        return f"{name_kind(stored())} in the place of {kind}"
-    if stored is str:
+    # Of bytes only the kind was read
+    stored: object = {bytes: "", str: b""}.get(type(value), value)
+    if type(stored) not in kinds:
+        return f"{name_kind(stored)} in the place of {kind}"
+    if isinstance(stored, str):
         return _find_fault_of_text(checked, value)
     if isinstance(checked.impl, Boolean) and value not in (0, 1):
         return "a number in the place of yes or no"

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
 from gallery.database.base import Database
+from gallery.records.clock import SKEW
 from gallery.tables import challenges
 from utils.errors import (
     ChallengeError,
@@ -28,6 +29,8 @@ from utils.errors import (
 
 AGAIN_S = 600.0
 """Seconds for which the clip that answered may come again."""
+# What lasts longer was made before the clock was set back
+_FAR = timedelta(seconds=AGAIN_S) + SKEW
 
 TOO_LATE = "The time of the challenge is over."
 
@@ -104,7 +107,8 @@ class Challenges:
 
 def sweep(connection: Connection, now: datetime) -> None:
     """Delete challenges whose time is over."""
-    connection.execute(delete(challenges).where(challenges.c.expires_at <= now))
+    ends = challenges.c.expires_at
+    connection.execute(delete(challenges).where(or_(ends <= now, ends > now + _FAR)))
 
 
 def _check(row: Row[Any] | None, challenge_id: str, asker: str, now: datetime) -> None:
@@ -113,7 +117,7 @@ def _check(row: Row[Any] | None, challenge_id: str, asker: str, now: datetime) -
         raise _explain_missing(challenge_id, now)
     if row.asker != _hash(asker):
         raise ChallengeForeignError("A challenge is for the key and the address that asked for it.")
-    if row.expires_at <= now:
+    if not now < row.expires_at <= now + _FAR:
         raise ChallengeExpiredError(TOO_LATE)
 
 

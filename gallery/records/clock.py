@@ -21,6 +21,9 @@ from gallery.tables import events, meta
 JUMP = timedelta(days=1)
 """How far the clock may be off before it is not believed."""
 
+SKEW = timedelta(minutes=10)
+"""How far the clocks of two machines may be apart. A moment later than that is not believed."""
+
 _NAME = "clock"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

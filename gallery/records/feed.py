@@ -54,7 +54,7 @@ def _unchecked(column: Column[Any]) -> Label[Any]:
 
 
 # What is read of a template, in the order of `_as_templates`.
-_TEMPLATE = tuple(
+_TEMPLATE: tuple[Label[Any], ...] = tuple(
     _unchecked(templates.c[name])
     for name in (
         "person_key",
@@ -132,20 +132,18 @@ def read_people(connection: Connection, keys: Sequence[int] | None = None) -> di
     for part in _parts(keys):
         try:
             rows = connection.execute(_query_people(keys is None), part).all()
+            refs.update((row.key, PersonRef(*row)) for row in rows)
         except (DamagedError, OperationalError):
             if connection.dialect.name != "sqlite":
                 raise
-            rows = [_repair(row) for row in connection.execute(_query_bytes(keys is None), part)]
-        for key, person_id, name in rows:
-            refs[key] = PersonRef(key, person_id, name)
+            rows = connection.execute(_query_bytes(keys is None), part).all()
+            refs.update((row.key, _repair(*row)) for row in rows)
     return refs
 
 
-def _repair(row: Row[Any]) -> tuple[int, str, str]:
-    """Read a person's row whatever it holds: whoever is damaged is found under what is left."""
-    key, *texts = row
-    person_id, name = (bytes(text).decode(errors="replace") for text in texts)
-    return key, person_id, name
+def _repair(key: int, person_id: bytes, name: bytes) -> PersonRef:
+    """Read a person whatever the row holds: whoever is damaged is found under what is left."""
+    return PersonRef(key, person_id.decode(errors="replace"), name.decode(errors="replace"))
 
 
 def read_keys(connection: Connection, encoder_ids: Mapping[Modality, str]) -> KeyArray:
@@ -277,7 +275,7 @@ def _by_modality(rows: Sequence[Any], open_some: Open, codec: Codec) -> dict[Mod
     return {m: found for m, found in read if len(found.owners)}
 
 
-def _as_templates(rows: Sequence[Row[Any]], open_some: Open, codec: Codec) -> Templates:
+def _as_templates(rows: Sequence[Any], open_some: Open, codec: Codec) -> Templates:
     """Turn rows of `_TEMPLATE` into arrays, by columns: a gallery has many rows."""
     if codec.key_id is not None or any(row[5] for row in rows):
         opened = list(open_some(rows, codec))

@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from gallery.database.base import Database
 from gallery.encryption.sealing import Codec, PlainText
+from gallery.records.clock import SKEW
 from gallery.records.job_files import FORGOTTEN, close_if_done
 from gallery.tables import job_items, job_mentions, jobs, people
 
@@ -124,7 +125,7 @@ class JobClaims:
         now = datetime.now(UTC)
         of_job = job_items.c.job_key == jobs.c.key
         busy = exists().where(
-            of_job, job_items.c.state == "running", job_items.c.leased_until >= now
+            of_job, job_items.c.state == "running", _is_leased(job_items.c.leased_until, now)
         )
         query = (
             select(jobs.c.job_id)
@@ -325,8 +326,13 @@ def _is_first_of_person(connection: Connection, row: Row[Any]) -> bool:
 def _claimable(now: datetime) -> ColumnElement[bool]:
     return or_(
         job_items.c.state == "waiting",
-        and_(job_items.c.state == "running", job_items.c.leased_until < now),
+        and_(job_items.c.state == "running", ~_is_leased(job_items.c.leased_until, now)),
     )
+
+
+def _is_leased(leased_until: ColumnElement[Any], now: datetime) -> ColumnElement[bool]:
+    """Whether a lease goes on. One that ends much later was made by a clock that was set back."""
+    return and_(leased_until >= now, leased_until <= now + timedelta(seconds=LEASE_S) + SKEW)
 
 
 def _in_turn(now: datetime) -> ColumnElement[bool]:
@@ -337,7 +343,9 @@ def _in_turn(now: datetime) -> ColumnElement[bool]:
     """
     other = job_items.alias()
     busy = exists().where(
-        *_same_person(other, job_items.c), other.c.state == "running", other.c.leased_until >= now
+        *_same_person(other, job_items.c),
+        other.c.state == "running",
+        _is_leased(other.c.leased_until, now),
     )
     return or_(~jobs.c.replace, ~busy)
 
@@ -378,7 +386,7 @@ def _give_up(connection: Connection, now: datetime) -> None:
     cancelled = job_items.c.job_key.in_(select(jobs.c.key).where(jobs.c.cancelled))
     lost = and_(
         job_items.c.state == "running",
-        job_items.c.leased_until < now,
+        ~_is_leased(job_items.c.leased_until, now),
         or_(job_items.c.attempts >= MAX_ATTEMPTS, cancelled),
     )
     job_keys = list(connection.scalars(select(job_items.c.job_key).where(lost).distinct()))

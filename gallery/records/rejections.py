@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, or_, select
 
 from gallery.database.base import Database
+from gallery.records.clock import SKEW
 from gallery.tables import rejections
 
 MOST = 5
@@ -42,7 +43,7 @@ class Rejections:
         now = now or datetime.now(UTC)
         latest = (
             select(rejections.c.at)
-            .where(rejections.c.asker == _hash(asker))
+            .where(rejections.c.asker == _hash(asker), rejections.c.at <= now + SKEW)
             .order_by(rejections.c.at.desc())
             .limit(MOST)
         )
@@ -51,13 +52,13 @@ class Rejections:
         if len(moments) < MOST:
             return 0.0
         waited: timedelta = now - moments[-1]
-        return max(0.0, WINDOW_S - waited.total_seconds())
+        return min(max(0.0, WINDOW_S - waited.total_seconds()), WINDOW_S)
 
 
 def sweep(connection: Connection, now: datetime) -> None:
-    """Delete what counts no more."""
-    old = now - timedelta(seconds=WINDOW_S)
-    connection.execute(delete(rejections).where(rejections.c.at <= old))
+    """Delete what counts no more, and what came before the clock was set back."""
+    old = rejections.c.at <= now - timedelta(seconds=WINDOW_S)
+    connection.execute(delete(rejections).where(or_(old, rejections.c.at > now + SKEW)))
 
 
 def _hash(asker: str) -> str:

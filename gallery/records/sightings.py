@@ -21,11 +21,13 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
     update,
 )
 
 from gallery.records import clock, groups
+from gallery.records.clock import SKEW
 from gallery.table_base import bound_key
 from gallery.tables import deliveries, people, people_groups, sightings
 
@@ -159,7 +161,10 @@ def claim(connection: Connection, rules: Rules, now: datetime, limit: int) -> li
     """Take deliveries that are due, for `LEASE`. Those of receivers that are gone go."""
     gone = deliveries.c.receiver.not_in(rules.receivers)
     connection.execute(delete(deliveries).where(gone))
-    due = _deliveries().where(deliveries.c.next_at <= now).order_by(deliveries.c.next_at)
+    # What is due later than any pause lasts was put off before the clock was set back
+    is_far = deliveries.c.next_at > now + timedelta(seconds=BACK_OFF_S[-1]) + SKEW
+    is_due = or_(deliveries.c.next_at <= now, is_far)
+    due = _deliveries().where(is_due).order_by(deliveries.c.next_at)
     claimed = [_as_delivery(row) for row in connection.execute(due.limit(limit))]
     mine = deliveries.c.key.in_([delivery.number for delivery in claimed])
     connection.execute(update(deliveries).where(mine).values(next_at=now + LEASE))

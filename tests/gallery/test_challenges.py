@@ -70,6 +70,15 @@ def test_an_old_challenge_is_deleted_and_still_told_from_an_unknown_one(
         assert connection.scalar(select(func.count()).select_from(table)) == 0
 
 
+def test_a_challenge_does_not_outlast_a_clock_that_is_set_back(challenges: Challenges) -> None:
+    made = challenges.issue("482913", "en", asker="key 1", seconds=45, now=NOW)
+    with pytest.raises(ChallengeExpiredError):
+        challenges.redeem(made.challenge_id, CLIP, asker="key 1", now=after(-7200))
+    challenges.issue("123456", "en", asker="key 1", seconds=45, now=after(-7200))
+    with pytest.raises(ChallengeUnknownError):  # it is swept
+        challenges.redeem(made.challenge_id, CLIP, asker="key 1", now=after(-7200))
+
+
 def test_of_two_clips_at_once_one_answers(challenges: Challenges) -> None:
     made = challenges.issue("482913", "en", asker="key 1", seconds=45, now=NOW)
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 import cli
 from gallery.database.foreign import find_foreign
 from gallery.store import NewPerson, Store
+from gallery.table_base import Checked
 from gallery.tables import metadata, templates
 from recognition.recognizer import Recognizer
 from tests.support.asking import identify
@@ -104,6 +105,7 @@ def test_foreign_values_of_every_column_are_found(tmp_path: Path) -> None:
 
 def foreign_value(store: Store, table: str, column: Column[Any]) -> list[str] | None:
     """What is found where a row has a foreign value. None: the table is empty, or keeps it out."""
+    assert isinstance(column.type, Checked)
     foreign = "x'ff41'" if isinstance(column.type.impl, String) else "'\u00e9'"
     with store.database.write() as connection:
         connection.exec_driver_sql("PRAGMA ignore_check_constraints=1")

@@ -40,3 +40,12 @@ def test_what_counts_no_more_is_deleted(store: Store) -> None:
     store.forget_expired()
     with store.database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(table)) == 0
+
+
+def test_a_clock_that_is_set_back_locks_nobody_out(store: Store) -> None:
+    rejections = Rejections(store.database)
+    for _ in range(MOST):
+        rejections.count("key 1", NOW)
+    assert rejections.wait_s("key 1", after(-60)) == WINDOW_S
+    assert rejections.wait_s("key 1", after(-86400)) == 0.0
+    assert rejections.count("key 1", after(-86400)) == 1

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from commands.jobs import format_job
 from gallery.records.job_claims import MAX_ATTEMPTS
 from gallery.records.jobs import Jobs, NewItem
+from gallery.tables import job_items
 from jobs.worker import Workplace, work
 from recognition.recognizer import Recognizer
 from recognition.requests import IdentificationRequest
@@ -43,6 +46,19 @@ def test_what_a_killed_worker_held_is_done_again_once(
     assert not jobs.finish(held, "killed", result={"late": True}), (
         "a worker that was thought dead keeps nothing"
     )
+
+
+def test_a_lease_does_not_outlast_a_clock_that_is_set_back(
+    recognizer: Recognizer, jobs: Jobs, settings: Settings, clips: list[NewItem]
+) -> None:
+    job = jobs.create(new("identify", clips[:1]))
+    claim(jobs, "killed")
+    with recognizer.store.database.write() as connection:
+        late = datetime.now(UTC) + timedelta(hours=5)
+        connection.execute(update(job_items).values(leased_until=late))
+    assert jobs.interrupted_jobs() == {job.job_id}
+    assert work(Workplace(recognizer, jobs, settings)) == 1
+    assert states(jobs, job.job_id) == ["done"]
 
 
 def test_a_job_that_was_begun_and_that_nobody_works_on_is_interrupted(

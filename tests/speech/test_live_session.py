@@ -268,6 +268,17 @@ def turns_with(recognizer: Recognizer, clock: Clock, sound: Float32Array, **sent
     return of_type([*play(session, clock, sound), *session.finish()], "transcription")
 
 
+def test_times_of_day_are_those_of_the_date(recognizer: Recognizer, clock: Clock) -> None:
+    """The clock that measures pauses may count from any moment."""
+    session = LiveSession(
+        WordyEngine(), recognizer.voices, LiveOptions(), clock=clock, date=lambda: 1e9
+    )
+    session.start()
+    events = [*play(session, clock, syllables(2)), *session.finish()]
+    (turn,) = of_type(events, "transcription")
+    assert turn.timestamp.startswith("2001-09-09T01:46:")
+
+
 def test_every_option_has_an_effect(recognizer: Recognizer, clock: Clock) -> None:
     def run(sound: Float32Array, **sent: Any) -> list[Any]:
         return turns_with(recognizer, clock, sound, **sent)

@@ -25,6 +25,8 @@ from web.wire.errors import RateLimitedError
 
 CLIP_COST = 10
 WRONG_KEYS = parse("20 per minute")
+# A clock that is only corrected is not set back
+_SET_BACK_S = 5.0
 NOTES_EACH = parse("1 per minute")
 NOTES_ALL = parse("60 per minute")
 """Rows in the audit about refused requests: for one address or key and reason, and in
@@ -41,6 +43,8 @@ class Limits:
         What finds out who is asking must be registered before. Raises ConfigError.
         """
         allowance = parse_allowance(settings.limits.rate_limit)
+        self._latest = time.time()
+        app.before_request(self._heed_clock)
         self._limiter = Limiter(
             _asker,
             app=app,
@@ -51,8 +55,16 @@ class Limits:
             application_limits=[] if allowance is None else [_times(allowance, CLIP_COST)],
         )
 
+    def _heed_clock(self) -> None:
+        """Count anew after the clock was set back: what was counted would count for long."""
+        now = time.time()
+        if now < self._latest - _SET_BACK_S:
+            self._limiter.reset()
+        self._latest = now
+
     def check_wrong_keys(self) -> None:
         """Raise RateLimitedError for an address that has used up its wrong keys."""
+        self._heed_clock()
         if not self._limiter.limiter.test(WRONG_KEYS, "wrong-key", address()):
             raise _too_many_wrong(
                 self._limiter.limiter.get_window_stats(

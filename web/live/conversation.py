@@ -104,7 +104,7 @@ class Conversation:
         self._enroll = enroll
         self._session_id = secrets.token_urlsafe(16)
         self._seat: Seat | None = None
-        self._heard_at = time.time()
+        self._heard_at = time.monotonic()
         self._first_sound_at = 0.0
         self._sound_s = 0.0
         self._rate_hz = RATE_HZ
@@ -191,7 +191,7 @@ class Conversation:
 
         Raises IdleError after a long silence.
         """
-        if time.time() - self._heard_at > IDLE_S:
+        if time.monotonic() - self._heard_at > IDLE_S:
             raise IdleError(
                 f"No message came for {IDLE_S / 60:g} minutes.", "Open another session."
             )
@@ -212,7 +212,7 @@ class Conversation:
 
     def _watch_speed(self, seconds: float) -> None:
         """Tell a client that sends faster than real time."""
-        now = time.time()
+        now = time.monotonic()
         self._first_sound_at = self._first_sound_at or now
         self._sound_s += seconds
         ahead_s = self._sound_s - (now - self._first_sound_at)

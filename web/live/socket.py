@@ -137,7 +137,7 @@ class LiveSocket(Server):
             self._refuse_large()
             return False
         with self._changed:
-            self._waiting.extend((time.time(), message) for message in self.input_buffer)
+            self._waiting.extend((time.monotonic(), message) for message in self.input_buffer)
             self._waiting_bytes += sum(map(len, self.input_buffer))
             self.input_buffer.clear()
             self._changed.notify_all()

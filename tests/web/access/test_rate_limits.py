@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -37,6 +38,15 @@ class TestHowOften:
         refused = self.identify(limited)
         assert "3 clips in 1 minute" in assert_error(refused, 429, "rate_limited")["message"]
         assert 1 <= int(refused.headers["Retry-After"]) <= 61
+
+    def test_a_clock_that_is_set_back(
+        self, limited: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What was counted before would count until the time is reached again."""
+        assert [self.identify(limited).status_code for _ in range(4)][-1] == 429
+        earlier = time.time() - 7200
+        monkeypatch.setattr(time, "time", lambda: earlier)
+        assert [self.identify(limited).status_code for _ in range(4)] == [200, 200, 200, 429]
 
     def test_other_requests(self, limited: FlaskClient) -> None:
         statuses = [limited.get("/v1/people").status_code for _ in range(3 * CLIP_COST + 1)]
