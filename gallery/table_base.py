@@ -89,21 +89,20 @@ class Checked(TypeDecorator[Any]):
         if dialect.name != "sqlite":
             return read
         kinds, kind = stored_kinds(self.impl)
-        words, place = self.words, self.place
 
         def read_checked(value: Any) -> Any:
             if value is None:
                 return None
             if type(value) not in kinds:
-                raise damage_error(f"{name_kind(value)} in the place of {kind}", place)
-            if words and value not in words:
-                raise damage_error("a word that is none of those known", place)
+                raise damage_error(f"{name_kind(value)} in the place of {kind}", self.place)
+            if self.words and value not in self.words:
+                raise damage_error("a word that is none of those known", self.place)
             if read is None:
                 return value
             try:
                 return read(value)
             except DamagedError as error:
-                raise damage_error(error.what, place) from error
+                raise damage_error(error.what, self.place) from error
 
         return read_checked
 
@@ -131,10 +130,10 @@ def check_columns(tables: MetaData, words: Mapping[str, Collection[str]]) -> Non
     """
     for table in tables.tables.values():
         for column in table.columns:
-            column.type = _checked(column, words.get(f"{table.name}.{column.name}", ()))
+            column.type = _make_checked(column, words.get(f"{table.name}.{column.name}", ()))
 
 
-def _checked(column: Column[Any], words: Collection[str]) -> TypeEngine[Any]:
+def _make_checked(column: Column[Any], words: Collection[str]) -> TypeEngine[Any]:
     place = f"{column.table.name}.{column.name}"
     checked: TypeEngine[Any] = Checked(column.type, place, words)
     for dialect, variant in column.type._variant_mapping.items():

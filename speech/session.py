@@ -279,8 +279,7 @@ class LiveSession:
         if self.mode != "transcribing":
             return self._pass_over()
         if not self.heard_s:
-            ago_s = self._clock() - self._arrived + len(samples) / RATE_HZ
-            self._began_at = self._date() - ago_s
+            self._began_at = self._date() - self._clock() + self._arrived - len(samples) / RATE_HZ
         self.heard_s += len(samples) / RATE_HZ
         events = self._write(self._cutter.accept(samples))
         return self._stamp([*events, *self._start_turn()])

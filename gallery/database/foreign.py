@@ -23,15 +23,15 @@ MOST = 5
 def find_foreign(connection: Connection) -> Iterator[str]:
     """Yield what is wrong with values that are none of their column."""
     for table in metadata.sorted_tables:
-        found: dict[str, list[str]] = {}
+        rows_by_fault: dict[str, list[str]] = {}
         rows = connection.exec_driver_sql(_query(table), execution_options={"yield_per": 500})
         for number, person_id, *values in rows:
             for column, value in zip(table.columns, values, strict=True):
                 fault = None if value is None else _find_fault(column, value)
                 if fault:
                     what = f"{table.name}.{column.name} holds {fault}"
-                    found.setdefault(what, []).append(_name_row(number, person_id))
-        for what, named in found.items():
+                    rows_by_fault.setdefault(what, []).append(_name_row(number, person_id))
+        for what, named in rows_by_fault.items():
             yield _describe(what, named)
 
 
@@ -55,7 +55,7 @@ def _find_fault(column: Column[Any], value: Any) -> str | None:
     assert isinstance(checked, Checked)
     kinds, kind = stored_kinds(checked.impl)
     # Of bytes only the kind was read
-    stored: object = {bytes: "", str: b""}.get(type(value), value)
+    stored: object = b"" if value == "" else "" if isinstance(value, bytes) else value
     if type(stored) not in kinds:
         return f"{name_kind(stored)} in the place of {kind}"
     if isinstance(stored, str):

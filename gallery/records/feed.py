@@ -46,7 +46,7 @@ _CHUNK = 4096
 _MAX_VARIABLES = 900
 
 
-def _unchecked(column: Column[Any]) -> Label[Any]:
+def _take_unchecked(column: Column[Any]) -> Label[Any]:
     """A column as the driver gives it. `_USABLE` leaves out what is foreign."""
     kind = column.type
     raw = kind.impl if isinstance(kind, Checked) else kind
@@ -55,7 +55,7 @@ def _unchecked(column: Column[Any]) -> Label[Any]:
 
 # What is read of a template, in the order of `_as_templates`.
 _TEMPLATE: tuple[Label[Any], ...] = tuple(
-    _unchecked(templates.c[name])
+    _take_unchecked(templates.c[name])
     for name in (
         "person_key",
         "key",
@@ -128,7 +128,7 @@ def changed_since(connection: Connection, change: int) -> list[int]:
 
 def read_people(connection: Connection, keys: Sequence[int] | None = None) -> dict[int, PersonRef]:
     """Read all people, or those of `keys` who are still there."""
-    refs = {}
+    refs: dict[int, PersonRef] = {}
     for part in _parts(keys):
         try:
             rows = connection.execute(_query_people(keys is None), part).all()
@@ -272,7 +272,7 @@ def _by_modality(rows: Sequence[Any], open_some: Open, codec: Codec) -> dict[Mod
     for row in rows:
         parts.setdefault(row[2], []).append(row)
     read = ((m, _as_templates(parts[m], open_some, codec)) for m in Modality if m in parts)
-    return {m: found for m, found in read if len(found.owners)}
+    return {m: stored for m, stored in read if len(stored.owners)}
 
 
 def _as_templates(rows: Sequence[Any], open_some: Open, codec: Codec) -> Templates:
