@@ -29,9 +29,8 @@ class Judges:
         self._on = frozenset(judge for judge in Judge if modes[judge] != "off")
         self._refusing = frozenset(judge for judge in self._on if modes[judge] == "refuse")
         self._refusing_enrolment = self._on if settings.liveness_enroll else frozenset()
-        self._always = {
-            judge: load(model_dir) for judge, load in _LOADERS.items() if judge in self._on
-        }
+        passive = [judge for judge in Judge if judge in self._on and judge != Judge.CHALLENGE]
+        self._always = {judge: _LOADERS[judge](model_dir) for judge in passive}
 
     @property
     def on(self) -> frozenset[Judge]:

@@ -65,9 +65,5 @@ class LivenessSettings(Subject):
     @property
     def refuses(self) -> bool:
         """Whether any check refuses clips."""
-        return self.liveness_enroll or "refuse" in (
-            self.liveness_mouth_motion,
-            self.liveness_audio_visual_sync,
-            self.liveness_screen_or_print,
-            self.liveness_challenge,
-        )
+        modes = {getattr(self, f"liveness_{check}") for check in (*PASSIVE, "challenge")}
+        return self.liveness_enroll or "refuse" in modes

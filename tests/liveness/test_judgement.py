@@ -59,3 +59,8 @@ def test_checks_that_are_off_are_not_asked(tmp_path: Path) -> None:
 def test_a_mode_is_one_of_three() -> None:
     with pytest.raises(ConfigError, match="DUET_LIVENESS_MOUTH_MOTION must be one of off, report"):
         Settings.from_env({"DUET_LIVENESS_MOUTH_MOTION": "on"})
+
+
+@pytest.mark.parametrize("judge", Judge)
+def test_the_settings_know_every_check_that_refuses(judge: Judge) -> None:
+    assert Settings.of(**{f"liveness_{judge}": "refuse"}).liveness.refuses
