@@ -1,7 +1,7 @@
 """The mouth of the main person, about ten times a second: what the sound is compared with.
 
-The face is known in the sampled frames. In the small grey frames between them, it is
-looked for where it must be about.
+The face is known in the sampled frames. In every second of the small grey frames between
+them, it is looked for where it must be about.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from align.cascade import CROPS
 from align.faces import FaceDetector
-from align.mouth import Region
-from align.warp import align
+from align.warp import Region, align_part, is_plausible
 from utils.arrays import Float32Array, Float64Array, GreyArray
 from utils.media import AlignedFace, Clip, Frame, GreyFrame, MouthFilm, Waveform
 
@@ -24,6 +22,18 @@ MOUTH_PX = (14, 10)
 # Sound that is kept after the last frame
 _AFTER_S = 1.0
 
+# Of the frames, one in so many is searched for the face
+_KEY_EVERY = 2
+
+# Frames that are searched at a time
+_CROPS = 8
+
+BATCH = _KEY_EVERY * _CROPS
+"""Frames of a film that are looked at together."""
+
+# Five points (5, 2) in pixels of a frame
+_Landmarks = Float32Array | None
+
 # Mouth and chin of an aligned face
 _REGION: Region = (slice(74, 112), slice(28, 84))
 
@@ -31,47 +41,78 @@ _REGION: Region = (slice(74, 112), slice(28, 84))
 class MouthFinder:
     """Finds the mouth in the film of one clip, of which more may come.
 
-    What was found stays where the face is looked for in the same frame and place as before.
+    Landmarks are found in every second frame, and are taken to move evenly between. What was
+    found stays where the face is looked for in the same frame and place as before.
     """
 
     def __init__(self, detector: FaceDetector) -> None:
         self._detector = detector
         self._times_s: list[float] = []
         self._places: Float64Array = np.empty((0, 4))
-        self._mouths: list[Float32Array | None] = []
+        self._found: list[_Landmarks] = []
 
     def knows(self, count: int) -> bool:
         """Whether so many frames were looked at."""
-        return len(self._mouths) >= count
+        return _KEY_EVERY * len(self._found) >= count
+
+    def look(self, film: Sequence[GreyFrame], places_xyxy: Float64Array) -> list[_Landmarks]:
+        """Find the landmarks in every second frame so far. None where no face is found.
+
+        `places_xyxy` (n, 4) are where the face is about, in pixels of the frames.
+        """
+        keys = film[::_KEY_EVERY]
+        places = places_xyxy[::_KEY_EVERY]
+        times_s = [frame.time_s for frame in keys]
+        start = self._count_known(times_s, places)
+        del self._found[start:]
+        for first in range(start, len(keys), _CROPS):
+            batch = slice(first, first + _CROPS)
+            self._found += self._locate(keys[batch], places[batch])
+        self._times_s = times_s
+        self._places = places
+        return list(self._found)
 
     def find(
         self, film: Sequence[GreyFrame], places_xyxy: Float64Array
     ) -> list[Float32Array | None]:
-        """Find the mouth (10, 14) in each frame so far. None where no face is found.
+        """Cut the mouth (10, 14) out of each frame. None where no face is found.
 
-        `places_xyxy` (n, 4) are where the face is about, in pixels of the frames.
+        `places_xyxy` are those of `look`.
         """
+        landmarks: list[_Landmarks] = [None] * len(film)
+        landmarks[::_KEY_EVERY] = self.look(film, places_xyxy)
+        if len(film) % _KEY_EVERY == 0:
+            landmarks[-1:] = self._locate(film[-1:], places_xyxy[-1:])
         times_s = [frame.time_s for frame in film]
-        start = self._count_known(times_s, places_xyxy)
-        images = [frame.image for frame in film[start:]]
-        faces = self._detector.locate(images, places_xyxy[start:])
-        pairs = zip(images, faces, strict=True)
-        self._mouths[start:] = [
-            cut_mouth(align(image, face.landmarks_xy)) if face else None for image, face in pairs
-        ]
-        self._times_s = times_s
-        self._places = places_xyxy
-        return list(self._mouths)
+        for i in range(1, len(film) - 1, _KEY_EVERY):
+            beside = slice(i - 1, i + 2)
+            landmarks[i] = _find_between(landmarks[beside], times_s[beside])
+        pairs = zip(film, landmarks, strict=True)
+        return [cut_mouth(frame.image, at) if at is not None else None for frame, at in pairs]
+
+    def _locate(self, film: Sequence[GreyFrame], places_xyxy: Float64Array) -> list[_Landmarks]:
+        faces = self._detector.locate([frame.image for frame in film], places_xyxy)
+        return [face.landmarks_xy if face else None for face in faces]
 
     def _count_known(self, times_s: Sequence[float], places_xyxy: Float64Array) -> int:
-        """Count the first frames whose mouths are known, in whole batches of the detector.
+        """Count the first frames of which all is known, in whole batches.
 
         So the same crops are always looked at together.
         """
         count = min(len(places_xyxy), len(self._places))
         is_same = (places_xyxy[:count] == self._places[:count]).all(axis=1)
         is_same &= np.equal(times_s[:count], self._times_s[:count])
-        return int(np.argmin([*is_same, False])) // CROPS * CROPS
+        return int(np.argmin([*is_same, False])) // _CROPS * _CROPS
+
+
+def _find_between(landmarks_xy: Sequence[_Landmarks], times_s: Sequence[float]) -> _Landmarks:
+    """The landmarks at the second of three times, by those at the first and the last."""
+    before, _, after = landmarks_xy
+    if before is None or after is None:
+        return None
+    share = (times_s[1] - times_s[0]) / (times_s[2] - times_s[0])
+    between = np.asarray(before + (after - before) * share, np.float32)
+    return between if is_plausible(between) else None
 
 
 def film_mouth(
@@ -115,9 +156,9 @@ def guess_places(
     return np.asarray(np.stack(places, axis=1) * scale, np.float64)
 
 
-def cut_mouth(face: GreyArray) -> Float32Array:
-    """Cut the mouth (10, 14) out of a grey aligned face (112, 112)."""
-    region = np.ascontiguousarray(face[_REGION])
+def cut_mouth(image: GreyArray, landmarks_xy: Float32Array) -> Float32Array:
+    """Cut the mouth (10, 14) out of a grey frame (h, w) with the landmarks (5, 2) of its face."""
+    region = align_part(image, landmarks_xy, _REGION)
     return np.asarray(cv2.resize(region, MOUTH_PX, interpolation=cv2.INTER_AREA), np.float32)
 
 

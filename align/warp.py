@@ -18,6 +18,9 @@ import numpy as np
 
 from utils.arrays import FACE_SIZE_PX, Float32Array, Float64Array, ImageArray
 
+Region = tuple[slice, slice]
+"""Rows and columns of an aligned face."""
+
 # Eye on the image's left, other eye, nose, corners of the mouth, in a 112 × 112 image:
 # the usual template of ArcFace and its kin
 TEMPLATE_XY = np.array(
@@ -110,15 +113,26 @@ def align(image: ImageArray, landmarks_xy: Float32Array, size_px: int = FACE_SIZ
         ValueError: the landmarks coincide or are not finite.
     """
     matrix = umeyama(landmarks_xy, TEMPLATE_XY * (size_px / FACE_SIZE_PX))
-    patch, matrix = _shrink(image, matrix, size_px)
-    face = cv2.warpAffine(
-        patch, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0)
-    )
+    return _warp(image, matrix, (size_px, size_px))
+
+
+def align_part(image: ImageArray, landmarks_xy: Float32Array, part: Region) -> ImageArray:
+    """Warp a part of a face (h, w) alone, at 112 × 112: about as `align`, in less time."""
+    matrix = umeyama(landmarks_xy, TEMPLATE_XY)
+    rows, columns = part
+    matrix[:, 2] -= (columns.start, rows.start)
+    return _warp(image, matrix, (columns.stop - columns.start, rows.stop - rows.start))
+
+
+def _warp(image: ImageArray, matrix: Float32Array, size: tuple[int, int]) -> ImageArray:
+    """Warp an image to a width and height."""
+    patch, matrix = _shrink(image, matrix, size)
+    face = cv2.warpAffine(patch, matrix, size, flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0))
     return cast(ImageArray, face)
 
 
 def _shrink(
-    image: ImageArray, matrix: Float32Array, size_px: int
+    image: ImageArray, matrix: Float32Array, size: tuple[int, int]
 ) -> tuple[ImageArray, Float32Array]:
     """Cut out what the warp will look at and shrink it as far as the warp would.
 
@@ -130,7 +144,7 @@ def _shrink(
     scale = scale_of(matrix)
     if scale >= 1:
         return image, matrix
-    left, top, right, bottom = _source_box(image, matrix, size_px)
+    left, top, right, bottom = _source_box(image, matrix, size)
     if right <= left or bottom <= top:
         return image, matrix
     patch = image[top:bottom, left:right]
@@ -148,11 +162,13 @@ def _shrink(
     return cast(ImageArray, small), np.array(rows, np.float32)
 
 
-def _source_box(image: ImageArray, matrix: Float32Array, size_px: int) -> tuple[int, int, int, int]:
+def _source_box(
+    image: ImageArray, matrix: Float32Array, size: tuple[int, int]
+) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of the part of the image that the warp will look at."""
     (c, _, u), (s, _, v) = matrix.tolist()
     squares = c * c + s * s
-    corners = [(x - u, y - v) for x, y in product((0, size_px), repeat=2)]
+    corners = [(x - u, y - v) for x, y in product((0, size[0]), (0, size[1]))]
     xs = [(c * x + s * y) / squares for x, y in corners]
     ys = [(c * y - s * x) / squares for x, y in corners]
     height, width = image.shape[:2]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from align.warp import TEMPLATE_XY, align, is_plausible, scale_of, umeyama
+from align.warp import TEMPLATE_XY, align, align_part, is_plausible, scale_of, umeyama
 
 
 def similarity(scale: float, degrees: float, shift: tuple[float, float]) -> np.ndarray:
@@ -153,6 +153,17 @@ def test_outside_the_picture_it_is_black() -> None:
     crop = align(np.full((112, 112, 3), 200, np.uint8), landmarks)
     assert (crop[:, :50] == 0).all()
     assert (crop[20:90, 70:100] == 200).all()
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.5])
+def test_a_part_is_that_of_the_whole_face(scale: float) -> None:
+    part = (slice(74, 112), slice(28, 84))
+    y, x = np.mgrid[:300, :300]
+    grey = (127 + 100 * np.sin(x / 9) * np.cos(y / 11)).astype(np.uint8)
+    points = (TEMPLATE_XY * scale + 20).astype(np.float32)
+    whole = align(grey, points)[part].astype(int)
+    assert whole.std() > 5
+    np.testing.assert_allclose(align_part(grey, points, part), whole, atol=2)
 
 
 def test_the_template_scales_with_the_size_of_the_crop() -> None:
