@@ -149,9 +149,9 @@ def _static_shape(tensor: keras.KerasTensor) -> Shape:
     return tuple(tensor.shape)
 
 
-def load_runtime(kind: str, path: Path, output: str = "") -> Runtime:
+def load_runtime(kind: str, path: Path, output: str = "", *, threads: int = 0) -> Runtime:
     """Load a network under the runtime that a card names, "onnx" or "keras".
 
-    `output` is that of `OnnxRuntime`.
+    `output` and `threads` are those of `OnnxRuntime`.
     """
-    return OnnxRuntime(path, output) if kind == "onnx" else KerasRuntime(path)
+    return OnnxRuntime(path, output, threads=threads) if kind == "onnx" else KerasRuntime(path)
