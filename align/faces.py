@@ -288,7 +288,7 @@ def _cut_out(frames: Sequence[Frame], track: Track) -> list[ImageArray]:
 def _cut_places(
     frames: Sequence[Frame], places: Sequence[tuple[int, FaceDetection]]
 ) -> list[ImageArray]:
-    return [align(frames[index].image, face.landmarks_xy) for index, face in places]
+    return [align(frames[index].image, face.landmarks_xy, halve=True) for index, face in places]
 
 
 def _list_larger_looks(image: ImageArray) -> list[int]:

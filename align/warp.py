@@ -97,13 +97,21 @@ def scale_of(matrix: Float32Array) -> float:
     return float(np.hypot(matrix[0, 0], matrix[1, 0]))
 
 
-def align(image: ImageArray, landmarks_xy: Float32Array, size_px: int = FACE_SIZE_PX) -> ImageArray:
+def align(
+    image: ImageArray,
+    landmarks_xy: Float32Array,
+    size_px: int = FACE_SIZE_PX,
+    *,
+    halve: bool = False,
+) -> ImageArray:
     """Warp the face with these landmarks onto the template.
 
     Args:
         image: (h, w, 3) uint8 RGB.
         landmarks_xy: (5, 2) in pixels of `image`.
         size_px: side of the result. The template is scaled with it.
+        halve: a face that is twice as large or more is halved first, which takes half of
+            the time. Embeddings stay the same to a cosine of 0.997 (docs/research/views.md).
 
     Returns:
         (size_px, size_px, 3) uint8 RGB, black outside the image. Shrinking averages
@@ -113,7 +121,7 @@ def align(image: ImageArray, landmarks_xy: Float32Array, size_px: int = FACE_SIZ
         ValueError: the landmarks coincide or are not finite.
     """
     matrix = umeyama(landmarks_xy, TEMPLATE_XY * (size_px / FACE_SIZE_PX))
-    return _warp(image, matrix, (size_px, size_px))
+    return _warp(image, matrix, (size_px, size_px), halve=halve)
 
 
 def align_part(image: ImageArray, landmarks_xy: Float32Array, part: Region) -> ImageArray:
@@ -124,19 +132,21 @@ def align_part(image: ImageArray, landmarks_xy: Float32Array, part: Region) -> I
     return _warp(image, matrix, (columns.stop - columns.start, rows.stop - rows.start))
 
 
-def _warp(image: ImageArray, matrix: Float32Array, size: tuple[int, int]) -> ImageArray:
+def _warp(
+    image: ImageArray, matrix: Float32Array, size: tuple[int, int], *, halve: bool = False
+) -> ImageArray:
     """Warp an image to a width and height."""
-    patch, matrix = _shrink(image, matrix, size)
+    patch, matrix = _shrink(image, matrix, size, halve=halve)
     face = cv2.warpAffine(patch, matrix, size, flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0))
     return cast(ImageArray, face)
 
 
 def _shrink(
-    image: ImageArray, matrix: Float32Array, size: tuple[int, int]
+    image: ImageArray, matrix: Float32Array, size: tuple[int, int], *, halve: bool
 ) -> tuple[ImageArray, Float32Array]:
     """Cut out what the warp will look at and shrink it as far as the warp would.
 
-    Area averaging shrinks it. Where the warp enlarges, nothing is done.
+    Area averaging shrinks it, at once or from a half. Where the warp enlarges, nothing is done.
 
     Returns:
         The patch, and the matrix that maps it instead of the image.
@@ -148,18 +158,28 @@ def _shrink(
     if right <= left or bottom <= top:
         return image, matrix
     patch = image[top:bottom, left:right]
-    width = max(1, round(patch.shape[1] * scale))
-    height = max(1, round(patch.shape[0] * scale))
+    factor = 2 if halve and scale <= 1 / 2 and min(patch.shape[:2]) > 1 else 1
+    if factor == 2:
+        patch = _halve(patch)
+    width = max(1, round(patch.shape[1] * factor * scale))
+    height = max(1, round(patch.shape[0] * factor * scale))
     small = cv2.resize(patch, (width, height), interpolation=cv2.INTER_AREA)
     # Pixel centres: a small pixel i covers the patch from i·r to (i+1)·r, its centre
     # lies at (i + 0.5)·r − 0.5
-    across = patch.shape[1] / width
-    down = patch.shape[0] / height
+    across = patch.shape[1] * factor / width
+    down = patch.shape[0] * factor / height
     x = (across - 1) / 2 + left
     y = (down - 1) / 2 + top
     (a, b, u), (c, d, v) = matrix.tolist()
     rows = [[a * across, b * down, a * x + b * y + u], [c * across, d * down, c * x + d * y + v]]
     return cast(ImageArray, small), np.array(rows, np.float32)
+
+
+def _halve(patch: ImageArray) -> ImageArray:
+    """Average squares of 2 × 2 pixels, as OpenCV does fastest. An odd row or column is left out."""
+    size = (patch.shape[1] // 2, patch.shape[0] // 2)
+    squares = patch[: size[1] * 2, : size[0] * 2]
+    return cast(ImageArray, cv2.resize(squares, size, interpolation=cv2.INTER_AREA))
 
 
 def _source_box(

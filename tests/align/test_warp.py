@@ -126,9 +126,11 @@ def dotted(landmarks_xy: np.ndarray, size: int, radius: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("scale", "tilt"), [(0.5, 0), (1.0, 10), (3.0, -20), (6.5, 35)])
-def test_landmarks_land_on_the_template(scale: float, tilt: float) -> None:
+@pytest.mark.parametrize("halve", [False, True])
+def test_landmarks_land_on_the_template(scale: float, tilt: float, halve: bool) -> None:
     landmarks = apply(similarity(scale, tilt, (260, 180)), TEMPLATE_XY)
-    crop = align(dotted(landmarks, 1200, max(2, round(4 * scale))), landmarks.astype(np.float32))
+    image = dotted(landmarks, 1200, max(2, round(4 * scale)))
+    crop = align(image, landmarks.astype(np.float32), halve=halve)
     assert crop.shape == (112, 112, 3)
     assert crop.dtype == np.uint8
     for x, y in TEMPLATE_XY:
@@ -137,15 +139,24 @@ def test_landmarks_land_on_the_template(scale: float, tilt: float) -> None:
         assert middle == pytest.approx([x - round(x) + 8, y - round(y) + 8], abs=0.35)
 
 
-def test_shrinking_does_not_alias() -> None:
+@pytest.mark.parametrize("halve", [False, True])
+def test_shrinking_does_not_alias(halve: bool) -> None:
     stripes = np.repeat(np.tile(np.array([0, 255], np.uint8), 600)[None, :, None], 1200, 0).repeat(
         3, 2
     )
     landmarks = apply(similarity(7.3, 0, (100, 100)), TEMPLATE_XY).astype(np.float32)
-    smooth = align(stripes, landmarks)[8:-8, 8:-8].std()
+    smooth = align(stripes, landmarks, halve=halve)[8:-8, 8:-8].std()
     jagged = cv2.warpAffine(stripes, umeyama(landmarks, TEMPLATE_XY), (112, 112))[8:-8, 8:-8].std()
     assert smooth < 8
     assert smooth < 0.2 * jagged
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (40, 1), (2, 3)])
+def test_a_large_face_at_the_edge_of_a_narrow_picture_is_cut_out(shape: tuple[int, int]) -> None:
+    landmarks = apply(similarity(6.5, 0, (0, 0)), TEMPLATE_XY).astype(np.float32)
+    image = np.full((*shape, 3), 200, np.uint8)
+    halved = align(image, landmarks, halve=True).astype(int)
+    assert np.abs(halved - align(image, landmarks)).mean() < 1
 
 
 def test_outside_the_picture_it_is_black() -> None:
