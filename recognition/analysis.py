@@ -25,24 +25,22 @@ from liveness.opening import Opening
 from recognition import agreement
 from recognition.agreement import Sample
 from recognition.hearing import Hearing
+from recognition.looking import Looking
 from recognition.matching import Side
 from recognition.missing import advice, nothing_usable, why_no_face, why_no_voice
 from recognition.observation import Observation
 from scoring.calibration import Quality
-from utils.arrays import BoolArray, Float32Array
+from utils.arrays import Float32Array
 from utils.beside import beside
 from utils.clock import timed
 from utils.config import Settings
-from utils.errors import BusyError, ModelError, NoBiometricError
+from utils.errors import BusyError, NoBiometricError
 from utils.media import AlignedFace, Capture, FaceAnalysis, Hint, OtherFace, Waveform
 from utils.modality import Embedding, Modality, PerModality
 from utils.right_of_way import CLIPS
 from utils.turns import Turns
 
 WAIT_S = 60.0
-
-# So that faces of no quality still count, where there are no others
-LEAST_WEIGHT = 1e-3
 
 MIXED_FACES = Hint(
     "mixed_people",
@@ -190,6 +188,20 @@ class _Seen:
     odd_faces_s: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Question:
+    """What is to be known of one clip, and since when.
+
+    `few`: as few faces as are enough. `timings` gets the time of each stage.
+    """
+
+    judge: Callable[[Capture], Liveness | None]
+    hearing: Hearing
+    started: float
+    timings: dict[str, float]
+    few: bool = False
+
+
 class Analyser:
     """Aligner and encoders behind `settings.limits.slots` slots.
 
@@ -205,7 +217,7 @@ class Analyser:
         self._judges = Judges(settings.liveness, settings.storage.model_dir)
         self._settings = settings
         self._wait_s = wait_s
-        self._in_turn = settings.capture.accuracy != "thorough"
+        self._looking = Looking(encoders.face, in_turn=settings.capture.accuracy != "thorough")
         self._slots = Turns(settings.limits.slots)
         self._most_waiting = max(1, settings.limits.threads // 2)
         self._places = Turns(settings.limits.slots + self._most_waiting)
@@ -225,68 +237,72 @@ class Analyser:
     ) -> Probe:
         """Align the clip at `path` and embed its face and voice.
 
-        `challenge`: digits that it was asked to say. Without one, an opening may be enough for a
-        fast answer, unless the `whole` is asked for or a check refuses. Raises MediaError,
-        BusyError, and NoBiometricError without a usable face and usable speech.
+        `challenge`: digits that it was asked to say. Unless the `whole` is asked for, as few
+        faces are embedded as are enough. Without a challenge either, an opening may be enough
+        for a fast answer, unless a check refuses. Raises MediaError, BusyError, and
+        NoBiometricError without a usable face and usable speech.
         """
         started = time.perf_counter()
-        hearing = Hearing(self._encoders.voice)
-        analyse = partial(self._aligner.analyse, path, filename=filename, listen=hearing.hear)
-        with self._slot():
-            timings = {"wait": (time.perf_counter() - started) * 1000}
+        judge = partial(self._judges.examine, challenge=challenge)
+        question = _Question(judge, Hearing(self._encoders.voice), started, {}, few=not whole)
+        listen = question.hearing.hear
+        analyse = partial(self._aligner.analyse, path, filename=filename, listen=listen)
+        with self._slot(question):
             if not (whole or challenge or self._judges.refuse):
                 opening = Opening(self._judges)
-                capture = analyse(demand=opening)
-                probe = self._embed(capture, timings, started, opening.judge, hearing=hearing)
+                probe = self._embed(analyse(demand=opening), replace(question, judge=opening.judge))
                 if not (opening.is_enough and probe.odd_faces_s):
                     return probe
-            capture = analyse()
-            judge = partial(self._judges.examine, challenge=challenge)
-            return self._embed(capture, timings, started, judge, hearing=hearing)
+            return self._embed(analyse(), question)
 
     def embed(self, capture: Capture) -> Probe:
         """Embed what was captured elsewhere. Raises NoBiometricError, BusyError."""
-        started = time.perf_counter()
-        with self._slot():
-            timings = {"wait": (time.perf_counter() - started) * 1000}
-            hearing = Hearing(self._encoders.voice)
-            return self._embed(capture, timings, started, self._judges.examine, hearing=hearing)
+        hearing = Hearing(self._encoders.voice)
+        question = _Question(self._judges.examine, hearing, time.perf_counter(), {})
+        with self._slot(question):
+            return self._embed(capture, question)
 
-    def _embed(
-        self,
-        capture: Capture,
-        timings: dict[str, float],
-        started: float,
-        judge: Callable[[Capture], Liveness | None],
-        *,
-        hearing: Hearing,
-    ) -> Probe:
-        timings = timings | capture.timings_ms
-        with beside(partial(hearing.hear, capture.speech_analysis.speech)) as heard:
-            seen = self._embed_faces(capture.face_analysis, timings)
+    def _embed(self, capture: Capture, question: _Question) -> Probe:
+        """Embed faces and speech, and judge the clip beside them."""
+        speech = capture.speech_analysis.speech
+        if not capture.face_analysis.faces and speech is None:
+            raise nothing_usable(capture, self._explain_missing(capture, {}))
+        timings = question.timings | capture.timings_ms
+        hearing = question.hearing
+        judge = partial(self._judge, question.judge, timings=timings)
+        with (
+            beside(partial(hearing.hear, speech)) as heard,
+            beside(partial(judge, capture)) as judged,
+        ):
+            seen = self._embed_faces(capture.face_analysis, timings, few=question.few)
             heard.result()
+            liveness = judged.result()
         capture = replace(capture, face_analysis=seen.faces)
+        if seen.odd_faces_s:
+            liveness = judge(capture)
         embeddings = {**seen.embeddings, **hearing.embeddings}
         timings |= hearing.timings_ms
-        missing = self._explain_missing(capture, embeddings)
-        if not embeddings:
-            raise nothing_usable(capture, missing)
         with timed(timings, "fusion"):
             vectors = self.with_fused({m: e.vector for m, e in embeddings.items()})
-        with timed(timings, "liveness"):
-            liveness = judge(capture)
         return Probe(
             capture=capture,
             embeddings=embeddings,
             vectors=vectors,
-            missing=missing,
+            missing=self._explain_missing(capture, embeddings),
             encoder_ids=self.encoder_ids,
             odd_faces_s=seen.odd_faces_s,
             liveness=liveness,
             keep_media=self._settings.privacy.keep_media,
             timings_ms=timings,
-            started=started,
+            started=question.started,
         )
+
+    @staticmethod
+    def _judge(
+        judge: Callable[[Capture], Liveness | None], capture: Capture, timings: dict[str, float]
+    ) -> Liveness | None:
+        with timed(timings, "liveness"):
+            return judge(capture)
 
     def fuse(self, face: Float32Array, voice: Float32Array) -> Float32Array:
         """Fuse face and voice embeddings, (n, 512) each, to (n, size)."""
@@ -300,47 +316,33 @@ class Analyser:
         return {**vectors, Modality.FUSED: fused}
 
     @contextmanager
-    def _slot(self) -> Iterator[None]:
+    def _slot(self, question: _Question) -> Iterator[None]:
         slots = self._settings.limits.slots
         waiting = f"{self._most_waiting} clips wait for their turn already."
         taken = f"All {slots} recognition slots were taken for {self._wait_s:g} s."
         with _hold(self._places, 0, waiting), _hold(self._slots, self._wait_s, taken), CLIPS.take():
+            question.timings["wait"] = (time.perf_counter() - question.started) * 1000
             yield
 
-    def _embed_faces(self, analysis: FaceAnalysis, timings: dict[str, float]) -> _Seen:
+    def _embed_faces(
+        self, analysis: FaceAnalysis, timings: dict[str, float], *, few: bool
+    ) -> _Seen:
         """Embed the main person, without faces of somebody else in the same place."""
         if not analysis.faces:
             return _Seen(analysis)
         with timed(timings, "face_embedding"):
-            sample = self.embed_sample(analysis.faces, in_turn=self._in_turn)
-            is_odd = self._find_odd_faces(sample)
-            if is_odd.any() and self._in_turn:  # what looks like two people is looked at twice
-                sample = self.embed_sample(analysis.faces)
-                is_odd = self._find_odd_faces(sample)
-            vector = sample.part(~is_odd).mean
-        embedding = check(Embedding(vector, Modality.FACE, self.encoder_ids.face))
-        odd = [face for face, odd in zip(analysis.faces, is_odd, strict=True) if odd]
-        own = tuple(face for face, odd in zip(analysis.faces, is_odd, strict=True) if not odd)
+            look = self._looking.look(analysis.faces, few=few)
+        embedding = check(Embedding(look.vector, Modality.FACE, self.encoder_ids.face))
+        faces = list(zip(analysis.faces, look.is_odd, strict=True))
         return _Seen(
-            faces=replace(analysis, faces=own),
+            faces=replace(analysis, faces=tuple(face for face, is_odd in faces if not is_odd)),
             embeddings={Modality.FACE: embedding},
-            odd_faces_s=tuple(sorted(face.time_s for face in odd)),
+            odd_faces_s=tuple(sorted(face.time_s for face, is_odd in faces if is_odd)),
         )
-
-    def _find_odd_faces(self, sample: Sample) -> BoolArray:
-        """Find the faces (n,) of somebody else.
-
-        A network that is being calibrated has no ratio yet that tells them.
-        """
-        try:
-            calibration = self._encoders.face.calibration
-        except ModelError:
-            return np.zeros(len(sample.vectors), bool)
-        return agreement.find_odd_faces(sample, calibration)
 
     def probe_of(self, other: OtherFace, probe: Probe) -> Probe:
         """Make a probe of somebody else in the clip of `probe`, by face alone."""
-        vector = self.embed_sample(other.faces, in_turn=self._in_turn).mean
+        vector = self._looking.embed(other.faces).mean
         faces = replace(
             probe.capture.face_analysis, faces=other.faces, quality=other.faces[0].quality
         )
@@ -353,15 +355,9 @@ class Analyser:
             odd_faces_s=(),
         )
 
-    def embed_sample(self, faces: Sequence[AlignedFace], *, in_turn: bool = False) -> Sample:
-        """Embed faces of one person, one or more, each by itself.
-
-        `in_turn` is that of `FaceEncoder.embed_each`.
-        """
-        images = np.stack([face.image for face in faces])
-        weights = np.array([face.quality.score for face in faces], np.float32)
-        vectors = self._encoders.face.embed_each(images, in_turn=in_turn)
-        return Sample(vectors, np.maximum(weights, LEAST_WEIGHT))
+    def embed_sample(self, faces: Sequence[AlignedFace]) -> Sample:
+        """Embed faces of one person, one or more, each by itself and in both views."""
+        return self._looking.embed(faces, in_turn=False)
 
     def embed_parts(self, speech: Waveform) -> Sample | None:
         """Embed the parts of the speech, each by itself. None where it is too short."""

@@ -19,9 +19,9 @@ from gallery.search.memory import ALL, Snapshot
 from gallery.store import Store
 from gallery.vectors import represent
 from recognition.agreement import Sample, find_odd_faces, least_llr, llr_of
-from recognition.analysis import LEAST_WEIGHT
 from recognition.identifier import Identifier
 from recognition.journal import Journal
+from recognition.looking import Looking
 from recognition.matching import Side
 from recognition.results import Decision
 from recognition.visitors import HeardPerson, heard_visit
@@ -51,6 +51,7 @@ class Voices:
         self._store = store
         self._encoders = encoders
         self._encoder = encoders.voice
+        self._looking = Looking(encoders.face, in_turn=True)
         self._identifier = identifier
         self._journal = journal
 
@@ -93,10 +94,7 @@ class Voices:
 
     def embed_faces(self, faces: Sequence[AlignedFace]) -> Sample:
         """Embed faces of one person, the first frames of a turn."""
-        images = np.stack([face.image for face in faces])
-        weights = np.array([face.quality.score for face in faces], np.float32)
-        vectors = self._encoders.face.embed_each(images, in_turn=True)
-        return Sample(vectors, np.maximum(weights, LEAST_WEIGHT))
+        return self._looking.embed(faces)
 
     def is_one_face(self, faces: Sample) -> bool:
         """Whether faces that follow each other in one place are one person's."""

@@ -1,0 +1,75 @@
+"""Which faces of a clip are enough to say whose they are. Pure.
+
+Faces of one clip resemble each other, and half of them have nearly the embedding of all. So
+a question looks at the best face of each of six stretches of time, and at each face that
+looks like none of these. They are enough where faces are clear and their embeddings agree.
+Bounds are measured on real clips (docs/research/views.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from recognition.agreement import Sample
+from utils.arrays import BoolArray, Float32Array, ImageArray, unit
+from utils.media import AlignedFace
+
+STRETCHES = 6
+"""Stretches of time, as even as can be, of which the best face is taken."""
+
+# Median quality of faces below which all are needed: dark ones, and very small or blurred ones
+_LEAST_QUALITY = 0.7
+
+# Correlation of the squares of two faces from which they look alike
+_ALIKE = 0.95
+
+# Cosine of a face to the mean of the others: of each face, and in the mean
+_LEAST_AGREEMENT = 0.6
+_MEAN_AGREEMENT = 0.8
+
+# Rows and columns of the 112 × 112 face that are compared, in squares of so many pixels
+_SEEN = (slice(16, 112), slice(16, 96))
+_SQUARE_PX = 8
+
+
+def choose_few(faces: Sequence[AlignedFace]) -> BoolArray:
+    """Choose faces (n,) that may be enough.
+
+    Args:
+        faces: of one track, best first.
+
+    Returns:
+        (n,) bool. All of them where there are no more than six, or they are not clear.
+    """
+    chosen = np.ones(len(faces), np.bool_)
+    quality = np.median([face.quality.score for face in faces])
+    if len(faces) <= STRETCHES or quality < _LEAST_QUALITY:
+        return chosen
+    chosen[:] = False
+    by_time = np.argsort([face.time_s for face in faces], kind="stable")
+    chosen[[stretch.min() for stretch in np.array_split(by_time, STRETCHES)]] = True
+    squares = _describe(np.stack([face.image for face in faces]))
+    likeness = (squares @ squares[chosen].T).max(axis=1)
+    return np.asarray(chosen | (likeness < _ALIKE))
+
+
+def agree(faces: Sample) -> bool:
+    """Whether the chosen faces are so alike that the others need not be looked at."""
+    own = faces.vectors * faces.weights[:, None]
+    others = unit(own.sum(axis=0) - own)
+    agreement = np.sum(faces.vectors * others, axis=1)
+    return bool(agreement.min() >= _LEAST_AGREEMENT and agreement.mean() >= _MEAN_AGREEMENT)
+
+
+def _describe(images: ImageArray) -> Float32Array:
+    """Describe faces (n, 112, 112, 3) by the colours of squares: (n, 360) of unit length."""
+    rows, columns = _SEEN
+    seen = images[:, rows, columns].astype(np.float32)
+    count, height, width, _ = seen.shape
+    squares = seen.reshape(
+        count, height // _SQUARE_PX, _SQUARE_PX, width // _SQUARE_PX, _SQUARE_PX, 3
+    )
+    means = squares.mean(axis=(2, 4)).reshape(count, -1)
+    return unit(means - means.mean(axis=1, keepdims=True))

@@ -1,0 +1,118 @@
+"""Which faces of a clip are enough, and that those of two people never are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from recognition.agreement import Sample
+from recognition.few_faces import agree, choose_few
+from recognition.looking import Looking
+from tests.support.gallery_parts import FACE_QUALITY, StubFace, direction
+from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray
+from utils.media import AlignedFace, FaceDetection
+
+
+@dataclass
+class CountingFace(StubFace):
+    """Counts the faces that it embeds."""
+
+    counts: list[int] = field(default_factory=list)
+
+    def embed_each(self, faces: ImageArray, *, in_turn: bool = False) -> Float32Array:
+        """Embed each face, and count them."""
+        self.counts.append(len(faces))
+        return super().embed_each(faces, in_turn=in_turn)
+
+
+def draw(who: int, sample: int = 1, *, looks_like: int | None = None) -> ImageArray:
+    """A face of somebody, whose looks are that of a number."""
+    rng = np.random.default_rng(who if looks_like is None else looks_like)
+    squares = rng.integers(0, 200, (14, 14, 3), np.uint8)
+    image = squares.repeat(FACE_SIZE_PX // 14, axis=0).repeat(FACE_SIZE_PX // 14, axis=1)
+    image[0, 0] = (who, sample, 20)
+    return image
+
+
+def make_faces(
+    images: list[ImageArray], *, quality: float = 1.0, best: int | None = None
+) -> list[AlignedFace]:
+    """Faces of a clip, one a second, best first: that of the second `best`, then by time."""
+    detection = FaceDetection(np.zeros(4, np.float32), np.zeros((5, 2), np.float32), 1.0)
+    own = [replace(FACE_QUALITY, score=quality - 0.001 * (s != best)) for s in range(len(images))]
+    faces = [
+        AlignedFace(image, detection, float(second), own[second])
+        for second, image in enumerate(images)
+    ]
+    return sorted(faces, key=lambda face: -face.quality.score)
+
+
+def chosen_s(faces: list[AlignedFace]) -> list[float]:
+    """Times of the faces that are chosen."""
+    return sorted(
+        face.time_s for face, is_in in zip(faces, choose_few(faces), strict=True) if is_in
+    )
+
+
+def test_the_best_face_of_each_stretch_is_chosen() -> None:
+    faces = make_faces([draw(1)] * 12, best=5)
+    assert chosen_s(faces) == [0, 2, 5, 6, 8, 10]
+
+
+def test_a_face_that_looks_like_none_of_these_is_chosen_too() -> None:
+    images = [draw(1, looks_like=7 if second == 3 else 1) for second in range(12)]
+    assert chosen_s(make_faces(images)) == [0, 2, 3, 4, 6, 8, 10]
+
+
+@pytest.mark.parametrize(("count", "quality"), [(6, 1.0), (12, 0.6)])
+def test_few_faces_and_unclear_ones_are_all_needed(count: int, quality: float) -> None:
+    faces = make_faces([draw(1)] * count, quality=quality)
+    assert choose_few(faces).all()
+
+
+def test_faces_of_one_person_agree_and_one_of_another_does_not() -> None:
+    one = [direction("face", 1, number, 0.3) for number in range(6)]
+    weights = np.ones(6, np.float32)
+    assert agree(Sample(np.stack(one), weights))
+    assert not agree(Sample(np.stack([*one[:5], direction("face", 2)]), weights))
+
+
+def test_faces_that_scatter_do_not_agree() -> None:
+    """Each is nearer to the others than a stranger, and none is near."""
+    scattered = [direction("face", 1, number, 0.9) for number in range(6)]
+    assert not agree(Sample(np.stack(scattered), np.ones(6, np.float32)))
+
+
+def test_a_question_looks_at_six_faces_and_an_enrolment_at_all() -> None:
+    encoder = CountingFace()
+    faces = make_faces([draw(1, second) for second in range(12)])
+    looking = Looking(encoder, in_turn=True)
+    few = looking.look(faces, few=True)
+    every = looking.look(faces)
+    assert encoder.counts == [6, 12]
+    assert few.vector @ every.vector > 0.9
+    Looking(encoder, in_turn=False).look(faces, few=True)
+    assert encoder.counts[2:] == [12], "thorough"
+
+
+def test_an_odd_face_among_the_few_lets_all_be_looked_at() -> None:
+    """Two of another person look like the others. Those that are embedded tell them apart."""
+    encoder = CountingFace()
+    images = [draw(2 if second in (4, 5) else 1, second, looks_like=1) for second in range(12)]
+    faces = make_faces(images)
+    look = Looking(encoder, in_turn=True).look(faces, few=True)
+    odd = [face.time_s for face, is_odd in zip(faces, look.is_odd, strict=True) if is_odd]
+    assert odd == [4, 5]
+    assert encoder.counts == [6, 6, 12]
+
+
+def test_faces_that_were_looked_at_in_parts_keep_their_places() -> None:
+    encoder = CountingFace()
+    images = [draw(1, second % 5, looks_like=9 if second == 3 else 1) for second in range(12)]
+    images[8] = draw(2, 1, looks_like=1)
+    faces = make_faces(images)
+    parts = Looking(encoder, in_turn=True).look(faces, few=True)
+    assert encoder.counts == [7, 5]
+    np.testing.assert_allclose(parts.vector, Looking(encoder, in_turn=True).look(faces).vector)
