@@ -67,13 +67,14 @@ class Looking:
     def _embed_enough(self, faces: Sequence[AlignedFace], *, few: bool) -> tuple[Sample, bool]:
         """Embed some of the faces, or all, and say whether it was all."""
         chosen = choose_few(faces) if few else np.ones(len(faces), np.bool_)
-        sample = self.embed([faces[i] for i in np.flatnonzero(chosen)])
-        if chosen.all():
+        first, others = (np.flatnonzero(rows).tolist() for rows in (chosen, ~chosen))
+        sample = self.embed([faces[i] for i in first])
+        if not others:
             return sample, True
         if agree(sample):
             return sample, False
-        rest = self.embed([faces[i] for i in np.flatnonzero(~chosen)])
-        places = np.argsort(np.concatenate([np.flatnonzero(chosen), np.flatnonzero(~chosen)]))
+        rest = self.embed([faces[i] for i in others])
+        places = np.argsort([*first, *others])
         vectors = np.concatenate([sample.vectors, rest.vectors])[places]
         weights = np.concatenate([sample.weights, rest.weights])[places]
         return Sample(vectors, weights), True
