@@ -68,8 +68,6 @@ def _describe(images: ImageArray) -> Float32Array:
     rows, columns = _SEEN
     seen = images[:, rows, columns].astype(np.float32)
     count, height, width, _ = seen.shape
-    squares = seen.reshape(
-        count, height // _SQUARE_PX, _SQUARE_PX, width // _SQUARE_PX, _SQUARE_PX, 3
-    )
-    means = squares.mean(axis=(2, 4)).reshape(count, -1)
+    shape = (count, height // _SQUARE_PX, _SQUARE_PX, width // _SQUARE_PX, _SQUARE_PX, 3)
+    means = seen.reshape(shape).mean(axis=(2, 4)).reshape(count, -1)
     return unit(means - means.mean(axis=1, keepdims=True))
