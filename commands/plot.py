@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,17 @@ INCHES = 9.0
 DPI = 150
 NAMED = 40
 """People up to whom a picture has their names in it."""
+NAME_FONTS = frozenset(
+    {
+        "NotoSansCJK-Regular.ttc",
+        "NotoSerifCJK-Regular.ttc",
+        "NanumGothic.ttf",
+        "AppleSDGothicNeo.ttc",
+        "malgun.ttf",
+        "msyh.ttc",
+    }
+)
+"""Files of fonts with Korean or Chinese signs, which the one of Matplotlib lacks."""
 
 
 @click.group()
@@ -65,7 +77,7 @@ def plot_map(*, png: Path, modality: str, method: str, search: str, clip: Path |
         gallery_map = recognizer.overview.map_of(
             which, method, search, MAX_MAP_PEOPLE, probe=vector
         )
-    _save(_draw_map(gallery_map), png)
+    save_picture(_draw_map(gallery_map), png)
     templates = count_noun(len(gallery_map.places), "template")
     people = count_noun(gallery_map.people, "person", "people")
     click.echo(f"{png}: {templates} of {people} ({gallery_map.total} in all).")
@@ -85,7 +97,7 @@ def plot_similarity(png: Path, modality: str, search: str) -> None:
     with open_recognizer() as recognizer:
         similarity = recognizer.overview.similarity(Modality(modality), search)
         threshold = recognizer.pair_threshold(similarity.modality)
-    _save(_draw_matrix(similarity, threshold), png)
+    save_picture(draw_matrix(similarity, threshold), png)
     total = count_noun(similarity.total, "person", "people")
     click.echo(
         f"{png}: {len(similarity.people)} of {total}. Scores over {threshold:.2f} count as one"
@@ -100,13 +112,26 @@ def _make_figure() -> tuple[Any, Any]:
     return figure, figure.add_subplot()
 
 
+def _name_fonts() -> list[str]:
+    """Find the fonts for names: that of Matplotlib, then those of the system with more signs."""
+    from matplotlib.font_manager import findSystemFonts, fontManager
+
+    families = ["DejaVu Sans"]
+    for path in sorted(findSystemFonts()):
+        if Path(path).name in NAME_FONTS:
+            fontManager.addfont(path)  # its list of fonts may be older than the font
+            families.append(fontManager.ttflist[-1].name)
+    return families
+
+
 def _draw_map(gallery_map: GalleryMap) -> Any:
     figure, axes = _make_figure()
     places_of = defaultdict(list)
     for place in gallery_map.places:
         places_of[place.person_id].append(place)
+    families = _name_fonts() if len(places_of) <= NAMED else []
     for number, places in enumerate(places_of.values()):
-        _draw_person(axes, places, number, named=len(places_of) <= NAMED)
+        _draw_person(axes, places, number, families)
     if gallery_map.probe:
         _draw_probe(axes, gallery_map.probe)
     share = ""
@@ -121,7 +146,8 @@ def _draw_map(gallery_map: GalleryMap) -> Any:
     return figure
 
 
-def _draw_person(axes: Any, places: list[Place], number: int, *, named: bool) -> None:
+def _draw_person(axes: Any, places: list[Place], number: int, families: list[str]) -> None:
+    """Draw the templates of a person, with the name in one of these fonts. None: no name."""
     from matplotlib import colormaps
 
     axes.scatter(
@@ -132,13 +158,14 @@ def _draw_person(axes: Any, places: list[Place], number: int, *, named: bool) ->
         color=colormaps["hsv"](number * 0.381966 % 1),
         edgecolors="white",
     )
-    if named:
+    if families:
         axes.annotate(
             places[0].name,
             (places[0].x, places[0].y),
             xytext=(6, 4),
             textcoords="offset points",
             fontsize=8,
+            family=families,
         )
 
 
@@ -147,7 +174,8 @@ def _draw_probe(axes: Any, xy: tuple[float, float]) -> None:
     axes.annotate("this clip", xy, xytext=(10, 6), textcoords="offset points", fontweight="bold")
 
 
-def _draw_matrix(similarity: Similarity, threshold: float) -> Any:
+def draw_matrix(similarity: Similarity, threshold: float) -> Any:
+    """Draw how alike every two people are, with a frame where it is `threshold` or more."""
     import numpy as np
 
     figure, axes = _make_figure()
@@ -165,13 +193,23 @@ def _draw_matrix(similarity: Similarity, threshold: float) -> Any:
         s=(400 / max(len(similarity.people), 1)) ** 2 / 4,
     )
     names = [p.name for p in similarity.people] if len(similarity.people) <= NAMED else []
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+    families = _name_fonts()
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8, family=families)
+    axes.set_yticks(range(len(names)), names, fontsize=8, family=families)
     by = modality_words(similarity.modality, "en")
     axes.set_title(f"How alike, by {by}; framed: {threshold:.2f} and above")
     return figure
 
 
-def _save(figure: Any, png: Path) -> None:
-    with output_file(png) as draft:
-        figure.savefig(draft, dpi=DPI, format="png")
+def save_picture(figure: Any, png: Path) -> None:
+    """Write the picture. Signs of names that no font has are told of once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", "Glyph .* missing from font")
+        with output_file(png) as draft:
+            figure.savefig(draft, dpi=DPI, format="png")
+    if caught:
+        click.echo(
+            "No font here has some signs of the names. Debian, Ubuntu: apt-get install"
+            " fonts-noto-cjk",
+            err=True,
+        )
