@@ -35,6 +35,7 @@ _STRIDE = 2
 
 # Least probability of a face after proposal, refinement and output
 _LEAST_PROBABILITY = (0.6, 0.7, 0.8)
+_LEAST_LOG_ODDS = np.float32(np.log(0.6 / 0.4))
 
 # Of the frames of a clip, one in so many is searched in full
 _FULL_EVERY = 3
@@ -223,8 +224,8 @@ def _propose_at(
     step = max(1, _BATCH_PX // (width * height))
     proposals = []
     for first in range(0, len(level), step):
-        offsets, faces = networks.proposal(_to_input(level[first : first + step]))
-        rows = _cells_to_rows(offsets, faces[:, 1], scale)
+        (cells,) = networks.proposal(_to_input(level[first : first + step]))
+        rows = _cells_to_rows(cells, scale)
         rows[:, 0] += first
         proposals.append(suppress(rows, 0.5))
     return proposals
@@ -234,19 +235,19 @@ def _resize(image: ImageArray, size: tuple[int, int]) -> ImageArray:
     return cast(ImageArray, cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
-def _cells_to_rows(offsets: Float32Array, faces: Float32Array, scale: float) -> Float64Array:
-    """Turn the likely cells of a proposal map into rows, in pixels of the full image.
+def _cells_to_rows(cells: Float32Array, scale: float) -> Float64Array:
+    """Turn the likely cells (n, 5, y, x) of a proposal map into rows, in pixels of the image.
 
     Args:
-        offsets: (n, 4, y, x).
-        faces: probabilities (n, y, x).
+        cells: as `Networks.proposal` gives them.
         scale: factor by which the image was shrunk.
     """
-    image, y, x = np.nonzero(faces > _LEAST_PROBABILITY[0])
+    image, y, x = np.nonzero(cells[:, 4] > _LEAST_LOG_ODDS)
     corner = np.stack([x, y], axis=1) * _STRIDE + 1.0
     side = _CELL_PX - 1
-    boxes = np.concatenate([corner, corner + side], axis=1) + offsets[image, :, y, x] * side
-    return np.column_stack([image, boxes / scale, faces[image, y, x]]).astype(np.float64)
+    found = cells[image, :, y, x]
+    boxes = np.concatenate([corner, corner + side], axis=1) + found[:, :4] * side
+    return np.column_stack([image, boxes / scale, 1 / (1 + np.exp(-found[:, 4]))])
 
 
 def _refine(images: Sequence[ImageArray], rows: Float64Array, networks: Networks) -> Float64Array:
