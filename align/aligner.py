@@ -72,7 +72,7 @@ class Aligner:
         self._settings = settings
         self._limits = ReadLimits.from_settings(settings, film_s)
         self._read = read or self._read_here
-        self._detector = FaceDetector()
+        self._detector = FaceDetector(is_thorough=settings.accuracy == "thorough")
         self._heap = Heap()
 
     def load(self) -> None:

@@ -29,6 +29,9 @@ Images = Sequence[ImageArray] | Sequence[GreyArray]
 _FACE_PX = 20
 _PYRAMID = 0.709
 
+# A face is found in a level that is made for faces wider by this factor, too
+_REACH = 1.5
+
 # The proposal network sees 12 × 12 pixels and moves by 2
 _CELL_PX = 12
 _STRIDE = 2
@@ -36,9 +39,6 @@ _STRIDE = 2
 # Least probability of a face after proposal, refinement and output
 _LEAST_PROBABILITY = (0.6, 0.7, 0.8)
 _LEAST_LOG_ODDS = np.float32(np.log(0.6 / 0.4))
-
-# Of the frames of a clip, one in so many is searched in full
-_FULL_EVERY = 3
 
 # Pixels given to the proposal network at a time: they bound the memory
 _BATCH_PX = 40_000
@@ -63,72 +63,6 @@ def detect(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
     return _finish(images, rows, networks)
 
 
-class Follower:
-    """Finds faces in the frames of a clip as they come.
-
-    Every third is searched in full. In the frames between, the faces of the two frames
-    beside them are what is proposed. Where one of those is lost, or where there is none,
-    the frame is searched in full. So a face beside others is missed where it comes and
-    goes between two full searches. Proposing is most of the work of `detect`.
-    """
-
-    def __init__(self, networks: Networks) -> None:
-        self._networks = networks
-        self._images: list[ImageArray] = []
-        self._rows = np.empty((0, 16))
-        self._last_full: int | None = None
-
-    def add(self, image: ImageArray) -> None:
-        """Take the next image in order of time, as `detect` has it."""
-        self._images.append(image)
-        newest = len(self._images) - 1
-        if newest % _FULL_EVERY == 0:
-            self._search(newest)
-
-    @property
-    def search_count(self) -> int:
-        """How many images are searched for good: those up to the last one searched in full."""
-        return 0 if self._last_full is None else self._last_full + 1
-
-    def finish(self) -> Float64Array:
-        """Return the (n, 16) rows of all images, surest first."""
-        newest = len(self._images) - 1
-        if self._images and newest != self._last_full:
-            self._search(newest)
-        return np.asarray(self._rows[np.argsort(-self._rows[:, 5], kind="stable")], np.float64)
-
-    def _search(self, newest: int) -> None:
-        """Search the newest image in full, and those since the one before near its faces."""
-        before = self._last_full
-        self._last_full = newest
-        self._rows = np.concatenate([self._rows, self._detect([newest])])
-        if before is None or newest == before + 1:
-            return
-        between = range(before + 1, newest)
-        beside = self._rows[np.isin(self._rows[:, 0], (before, newest))]
-        near = _look_near(self._images, beside, between, self._networks)
-        most = max(np.sum(beside[:, 0] == before), np.sum(beside[:, 0] == newest))
-        lost = [i for i in between if np.sum(near[:, 0] == i) < max(1, most)]
-        near = near[~np.isin(near[:, 0], lost)]
-        self._rows = np.concatenate([self._rows, near, self._detect(lost)])
-
-    def _detect(self, chosen: Sequence[int]) -> Float64Array:
-        """Search some of the images in full. The rows have the indices of all."""
-        if not chosen:
-            return np.empty((0, 16))
-        rows = detect([self._images[i] for i in chosen], self._networks)
-        rows[:, 0] = np.asarray(chosen)[rows[:, 0].astype(int)]
-        return rows
-
-
-def follow(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
-    """Find faces in all frames of a clip, in order of time, as `Follower` does."""
-    follower = Follower(networks)
-    for image in images:
-        follower.add(image)
-    return follower.finish()
-
-
 def locate(images: Images, boxes_xyxy: Float64Array, networks: Networks) -> Float64Array:
     """Find the face again that is about in a known place, by the last network alone.
 
@@ -144,12 +78,27 @@ def locate(images: Images, boxes_xyxy: Float64Array, networks: Networks) -> Floa
     return _finish(images, to_squares(rows), networks)
 
 
-def _look_near(
+def look_near(
     images: Sequence[ImageArray], faces: Float64Array, chosen: Sequence[int], networks: Networks
 ) -> Float64Array:
-    """Look in the chosen images only near the faces of other images."""
+    """Look in the chosen images only near the faces of other images.
+
+    That is the work of the two last networks. Proposing is most of the work of `detect`.
+    """
     rows = np.concatenate([np.empty((0, 6)), *(_moved_to(faces, i) for i in chosen)])
     return _finish(images, _refine(images, to_squares(rows), networks), networks)
+
+
+def look_beside(
+    image: ImageArray, faces: Float64Array, least_px: float, networks: Networks
+) -> Float64Array:
+    """Look in one image for faces beside those that are known, from `least_px` wide on."""
+    rows = _propose([image], networks, _REACH * least_px)
+    x, y = (rows[:, None, 1:3] + rows[:, None, 3:5]).transpose(2, 0, 1) / 2
+    left, top, right, bottom = faces[:, 1:5].T
+    is_known = (left <= x) & (x <= right) & (top <= y) & (y <= bottom)
+    rows = _refine([image], rows[~is_known.any(axis=1)], networks)
+    return _finish([image], rows, networks)
 
 
 def _moved_to(faces: Float64Array, image: int) -> Float64Array:
@@ -204,11 +153,15 @@ def to_squares(rows: Float64Array) -> Float64Array:
     return rows
 
 
-def _propose(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
+def _propose(
+    images: Sequence[ImageArray], networks: Networks, least_px: float = 0.0
+) -> Float64Array:
     height, width = images[0].shape[:2]
     proposals = [np.empty((0, 6))]
     level = list(images)
-    for scale in pyramid_scales(width, height):
+    scales = pyramid_scales(width, height)
+    # The largest one at which a face of the least size is not too large
+    for scale in scales[scales * _PYRAMID * least_px < _CELL_PX]:
         # Each level is made from the one above it
         size = (int(width * scale), int(height * scale))
         level = [_resize(image, size) for image in level]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from align.cascade import detect, follow, pyramid_scales, suppress, to_squares
-from align.detector_networks import Networks, load_networks
+from align.cascade import detect, pyramid_scales, suppress, to_squares
+from align.detector_networks import load_networks
 from align.faces import FaceDetector, FirstLook, analyse_faces, find_faces, shrink, shrink_factor
 from align.limits import ReadLimits
 from align.looks import FAST_PX
@@ -25,7 +24,7 @@ from align.photo import read_photo
 from align.quality import measure_roll_deg
 from demo.faces import face
 from tests.support.media import scene, write_photo
-from utils.arrays import Float32Array, Float64Array, ImageArray
+from utils.arrays import Float64Array, ImageArray
 from utils.errors import ModelError
 from utils.media import FaceDetection, Frame
 
@@ -88,55 +87,6 @@ def test_alone_equals_batched() -> None:
     for i, image in enumerate(images):
         alone = detect([image], networks)
         assert alone[:, 1:] == pytest.approx(together[together[:, 0] == i][:, 1:], abs=0.01)
-
-
-def count_by_image(rows: Float64Array, images: int) -> list[int]:
-    return np.bincount(rows[:, 0].astype(int), minlength=images).tolist()
-
-
-class Counted:
-    """The three networks, and how many pictures each looked at for proposals."""
-
-    def __init__(self) -> None:
-        loaded = load_networks(1)
-        self.proposed = 0
-        self.networks = replace(loaded, proposal=lambda batch: self._propose(loaded, batch))
-
-    def _propose(self, loaded: Networks, batch: Float32Array) -> tuple[Float32Array, ...]:
-        self.proposed += len(batch)
-        return loaded.proposal(batch)
-
-
-def test_followed_faces_lie_where_a_full_search_finds_them() -> None:
-    """Somebody moves, and somebody else stands beside."""
-    beside = [(4, (0.85, 0.5))]
-    images = [
-        scene(2, (320, 240), 120, (0.3 + 0.02 * step, 0.5), others=beside) for step in range(8)
-    ]
-    full = detect(images, load_networks(1))
-    followed = follow(images, load_networks(1))
-    assert count_by_image(followed, 8) == count_by_image(full, 8) == [2] * 8
-    for row in full:
-        nearest = nearest_row(followed, row)
-        assert np.abs(nearest[6:] - row[6:]).max() < 0.03 * (row[3] - row[1])
-    assert list(followed[:, 5]) == sorted(followed[:, 5], reverse=True)
-
-
-def test_frames_between_are_searched_where_a_face_is_lost_or_none_was_there() -> None:
-    one = scene(2, (320, 240), 120, (0.3, 0.5))
-    elsewhere = scene(2, (320, 240), 120, (0.75, 0.5))
-    nobody = scene(None, (320, 240))
-    counted = Counted()
-    levels = len(pyramid_scales(320, 240))
-    for images, faces, searched in (
-        ([one] * 7, [1] * 7, 3),
-        ([one, elsewhere, one, one], [1] * 4, 3),
-        ([nobody, one, nobody, nobody], [0, 1, 0, 0], 4),
-        ([one], [1], 1),
-    ):
-        counted.proposed = 0
-        assert count_by_image(follow(images, counted.networks), len(images)) == faces
-        assert counted.proposed == searched * levels
 
 
 @pytest.mark.parametrize("seed", range(5))
