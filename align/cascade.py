@@ -58,6 +58,8 @@ def detect(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
     Returns:
         (n, 16) rows, surest first.
     """
+    if not images:
+        return np.empty((0, 16))
     rows = _propose(images, networks)
     rows = _refine(images, rows, networks)
     return _finish(images, rows, networks)
@@ -79,14 +81,15 @@ def locate(images: Images, boxes_xyxy: Float64Array, networks: Networks) -> Floa
 
 
 def look_near(
-    images: Sequence[ImageArray], faces: Float64Array, chosen: Sequence[int], networks: Networks
+    images: Sequence[ImageArray], faces: Float64Array, networks: Networks
 ) -> Float64Array:
-    """Look in the chosen images only near the faces of other images.
+    """Look in each image only near faces (n, 6 or more) of other images.
 
     That is the work of the two last networks. Proposing is most of the work of `detect`.
     """
-    rows = np.concatenate([np.empty((0, 6)), *(_moved_to(faces, i) for i in chosen)])
-    return _finish(images, _refine(images, to_squares(rows), networks), networks)
+    near = [_moved_to(faces, i) for i in range(len(images))]
+    rows = to_squares(np.concatenate([np.empty((0, 6)), *near]))
+    return _finish(images, _refine(images, rows, networks), networks)
 
 
 def look_beside(
@@ -198,9 +201,9 @@ def _cells_to_rows(cells: Float32Array, scale: float) -> Float64Array:
     image, y, x = np.nonzero(cells[:, 4] > _LEAST_LOG_ODDS)
     corner = np.stack([x, y], axis=1) * _STRIDE + 1.0
     side = _CELL_PX - 1
-    found = cells[image, :, y, x]
-    boxes = np.concatenate([corner, corner + side], axis=1) + found[:, :4] * side
-    return np.column_stack([image, boxes / scale, 1 / (1 + np.exp(-found[:, 4]))])
+    likely = cells[image, :, y, x]
+    boxes = np.concatenate([corner, corner + side], axis=1) + likely[:, :4] * side
+    return np.column_stack([image, boxes / scale, 1 / (1 + np.exp(-likely[:, 4]))])
 
 
 def _refine(images: Sequence[ImageArray], rows: Float64Array, networks: Networks) -> Float64Array:

@@ -12,12 +12,11 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import astuple
 from functools import cache, partial
-from typing import cast
 
-import cv2
 import numpy as np
 
 from align import cascade
+from align.copies import Copy, is_tiny, shrink, shrink_factor
 from align.detector_networks import Networks, load_networks
 from align.following import Follower
 from align.looks import CLOSE_PX, FAST_PX, THOROUGH_PX, look_again, select_upright
@@ -47,9 +46,6 @@ _STEADY_SHARE = 0.8
 
 # Frames more in which another look must be sure
 _MORE_FRAMES = 2
-
-# Smaller pictures hold no face that could be used
-_LEAST_SIDE_PX = 24
 
 Faces = Sequence[Sequence[FaceDetection]]
 """Per frame the detections."""
@@ -84,7 +80,7 @@ class FaceDetector:
         Returns:
             Per image the detections, surest first, in pixels of that image.
         """
-        if not images or _is_tiny(images[0]):
+        if not images or is_tiny(images[0]):
             return [[] for _ in images]
         factor = shrink_factor(images[0].shape[1], images[0].shape[0], about_px)
         rows = cascade.detect([shrink(image, factor) for image in images], self.load())
@@ -121,10 +117,10 @@ class FirstLook:
     def add(self, image: ImageArray) -> None:
         """Look at the next frame."""
         self._count += 1
-        if self._factor is None and not _is_tiny(image):
+        if self._factor is None and not is_tiny(image):
             self._factor = shrink_factor(image.shape[1], image.shape[0], FAST_PX)
         if self._factor is not None:
-            self._follower.add(shrink(image, self._factor))
+            self._follower.add(Copy(image, self._factor))
 
     @property
     def search_count(self) -> int:
@@ -138,20 +134,6 @@ class FirstLook:
         """
         rows = copy(self._follower).finish()
         return _to_detections(rows, self._count, self._factor or 1)
-
-
-def _is_tiny(image: ImageArray) -> bool:
-    """Whether no face in an image could be used."""
-    return bool(min(image.shape[:2]) < _LEAST_SIDE_PX)
-
-
-def shrink_factor(width: int, height: int, about_px: int) -> int:
-    """The whole number by which width and height are divided for `about_px` pixels.
-
-    No side becomes less than 24 px.
-    """
-    factor = max(1, round(float(np.sqrt(width * height / about_px))))
-    return max(1, min(factor, min(width, height) // _LEAST_SIDE_PX))
 
 
 def find_faces(
@@ -179,7 +161,7 @@ def find_faces(
     evenly = np.linspace(0, len(images) - 1, _SECOND_LOOK_FRAMES)
     chosen = np.unique(evenly.round().astype(int)).tolist()
     few = [images[i] for i in chosen]
-    if _is_tiny(few[0]):
+    if is_tiny(few[0]):
         return detections
     closely = [] if _count_sure(upright) else _list_larger_looks(images[0])
     best = _choose_look(look_again(detector.detect, few, closely))
@@ -303,22 +285,6 @@ def _list_larger_looks(image: ImageArray) -> list[int]:
     factors = [shrink_factor(width, height, about_px) for about_px in looks]
     steps = zip(looks[1:], factors, factors[1:], strict=False)
     return [about_px for about_px, before, after in steps if after != before]
-
-
-def shrink(image: ImageArray, factor: int) -> ImageArray:
-    """Shrink an image by averaging squares of factor × factor pixels.
-
-    Rows and columns that fill no square are left out. For 3 × 3 pixels and other odd ones,
-    a mean about every pixel, of which few are taken, gives the same in half the time.
-    """
-    if factor == 1:
-        return image
-    size = (image.shape[1] // factor, image.shape[0] // factor)
-    squares = image[: size[1] * factor, : size[0] * factor]
-    if factor % 2 == 0:
-        return cast(ImageArray, cv2.resize(squares, size, interpolation=cv2.INTER_AREA))
-    means = cv2.blur(squares, (factor, factor))
-    return cast(ImageArray, cv2.resize(means, size, interpolation=cv2.INTER_NEAREST_EXACT))
 
 
 def _to_detections(rows: Float64Array, count: int, factor: int) -> list[list[FaceDetection]]:

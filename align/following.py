@@ -13,12 +13,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from align import cascade
+from align.copies import Copy
 from align.detector_networks import Networks
 from utils.arrays import Float64Array, ImageArray
 
 # Of the frames, one in so many is a turn, and one is looked at for small faces in any case
 _TURN_EVERY = 3
 _SMALL_EVERY = 6
+_SMALL_PX = 20
 
 # Least probability and width of faces that are plain
 _PLAIN = 0.95
@@ -40,19 +42,20 @@ class Follower:
         """`is_thorough`: each turn is searched in full."""
         self._networks = networks
         self._is_thorough = is_thorough
-        self._images: list[ImageArray] = []
+        self._copies: list[Copy] = []
         self._rows = np.empty((0, 16))
         self._followed = np.empty((0, 16))
         self._is_plain = False
         self._last_turn = -1
 
-    def add(self, image: ImageArray) -> None:
-        """Take the next image in order of time, as `cascade.detect` has it."""
-        self._images.append(image)
-        newest = len(self._images) - 1
+    def add(self, copy: Copy) -> None:
+        """Take the next frame in order of time."""
+        self._copies.append(copy)
+        newest = len(self._copies) - 1
+        is_turn = newest % _TURN_EVERY == 0
         if self._is_plain:
-            self._follow(newest)
-        if newest % _TURN_EVERY == 0:
+            self._follow(newest, whole=is_turn)
+        if is_turn:
             self._take_turn(newest)
 
     @property
@@ -62,15 +65,18 @@ class Follower:
 
     def finish(self) -> Float64Array:
         """Return the (n, 16) rows of all images, surest first."""
-        newest = len(self._images) - 1
+        newest = len(self._copies) - 1
         if newest != self._last_turn:
             self._take_turn(newest)
         return np.asarray(self._rows[np.argsort(-self._rows[:, 5], kind="stable")], np.float64)
 
-    def _follow(self, newest: int) -> None:
+    def _follow(self, newest: int, *, whole: bool) -> None:
         """Look near the faces of the frame before. All of them must be plain again."""
         before = _select(np.concatenate([self._rows, self._followed]), newest - 1)
-        rows = cascade.look_near(self._images, before, [newest], self._networks)
+        rows = self._look_near([newest], before, whole=whole)
+        if len(rows) == len(before) and not _are_plain(rows):
+            # Who moved far is seen better from where they are now
+            rows = self._look_near([newest], rows, whole=whole)
         self._followed = np.concatenate([self._followed, rows])
         self._is_plain = len(rows) == len(before) and _are_plain(rows)
 
@@ -88,38 +94,54 @@ class Follower:
     def _finds_others(self, newest: int) -> bool:
         faces = _select(self._followed, newest)
         is_small = newest % _SMALL_EVERY == 0
-        least_px = 0.0 if is_small else _OTHERS_SHARE * _measure_narrowest(faces)
-        return len(cascade.look_beside(self._images[newest], faces, least_px, self._networks)) > 0
+        least_px = _SMALL_PX if is_small else _OTHERS_SHARE * _measure_narrowest(faces)
+        image = self._copies[newest].whole
+        return len(cascade.look_beside(image, faces, least_px, self._networks)) > 0
 
     def _look_between(self, newest: int, rows: Float64Array) -> Float64Array:
         """Look near the faces of the two turns beside. Where one is lost, search in full."""
         between = range(self._last_turn + 1, newest)
         sides = _select(self._rows, self._last_turn), rows
-        near = cascade.look_near(self._images, np.concatenate(sides), between, self._networks)
+        near = self._look_near(between, np.concatenate(sides))
         most = max(1, *map(len, sides))
         lost = [i for i in between if len(_select(near, i)) < most]
-        found = near[~np.isin(near[:, 0], lost)]
-        return np.concatenate([found, self._detect(lost)])
+        near = near[~np.isin(near[:, 0], lost)]
+        return np.concatenate([near, self._detect(lost)])
+
+    def _look_near(
+        self, chosen: Sequence[int], faces: Float64Array, *, whole: bool = False
+    ) -> Float64Array:
+        """Look in some of the frames near faces. The rows have the indices of all.
+
+        `whole`: all of the copies is needed anyway.
+        """
+        copies = [self._copies[i] for i in chosen]
+        images = [copy.whole if whole else copy.near(faces[:, 1:5]) for copy in copies]
+        return _number(cascade.look_near(images, faces, self._networks), chosen)
 
     def _detect(self, chosen: Sequence[int]) -> Float64Array:
-        """Search some of the images in full. The rows have the indices of all."""
-        if not chosen:
-            return np.empty((0, 16))
-        rows = cascade.detect([self._images[i] for i in chosen], self._networks)
-        rows[:, 0] = np.asarray(chosen)[rows[:, 0].astype(int)]
-        return rows
+        """Search some of the frames in full, likewise."""
+        images = [self._copies[i].whole for i in chosen]
+        return _number(cascade.detect(images, self._networks), chosen)
 
 
 def follow(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
     """Find faces in all frames of a clip, in order of time, as `Follower` does."""
     follower = Follower(networks)
     for image in images:
-        follower.add(image)
+        follower.add(Copy(image, 1))
     return follower.finish()
 
 
+def _number(rows: Float64Array, chosen: Sequence[int]) -> Float64Array:
+    """Give the rows of some frames the indices of these."""
+    rows = rows.copy()
+    rows[:, 0] = np.asarray(chosen)[rows[:, 0].astype(int)]
+    return rows
+
+
 def _select(rows: Float64Array, image: int) -> Float64Array:
-    return rows[rows[:, 0] == image]
+    return np.asarray(rows[rows[:, 0] == image], np.float64)
 
 
 def _are_plain(rows: Float64Array) -> bool:

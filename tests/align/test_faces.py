@@ -17,7 +17,7 @@ import pytest
 
 from align.cascade import detect, pyramid_scales, suppress, to_squares
 from align.detector_networks import load_networks
-from align.faces import FaceDetector, FirstLook, analyse_faces, find_faces, shrink, shrink_factor
+from align.faces import FaceDetector, FirstLook, analyse_faces, find_faces
 from align.limits import ReadLimits
 from align.looks import FAST_PX
 from align.photo import read_photo
@@ -172,24 +172,6 @@ def test_threads_share_the_detector(detector: FaceDetector) -> None:
 
 def landmarks_of(faces: Sequence[FaceDetection]) -> list[list[list[float]]]:
     return [face.landmarks_xy.tolist() for face in faces]
-
-
-SIZES = [(320, 240, 1), (640, 480, 2), (1280, 720, 3), (30, 4000, 1), (200, 100, 1), (1, 1, 1)]
-
-
-@pytest.mark.parametrize(("width", "height", "factor"), SIZES)
-def test_shrink_factor(width: int, height: int, factor: int) -> None:
-    assert shrink_factor(width, height, FAST_PX) == factor
-
-
-@pytest.mark.parametrize("factor", [2, 3, 4, 5])
-def test_shrinking_averages_squares(factor: int) -> None:
-    height = 11
-    width = 7
-    shape = (height * factor + 1, width * factor + 1, 3)
-    image = np.random.default_rng(factor).integers(0, 256, shape, dtype=np.uint8)
-    squares = image[:-1, :-1].reshape(height, factor, width, factor, 3).astype(np.float64)
-    np.testing.assert_allclose(shrink(image, factor), squares.mean(axis=(1, 3)), atol=0.501)
 
 
 def test_a_distant_face_is_found_by_the_thorough_look(detector: FaceDetector) -> None:
