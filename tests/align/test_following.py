@@ -95,6 +95,14 @@ def test_a_thorough_look_takes_no_face_for_granted(counted: Counted) -> None:
     assert counted.searched == 5
 
 
+def test_in_the_dark_no_face_is_taken_for_granted(counted: Counted) -> None:
+    dark = (plain() * 0.3).astype(np.uint8)
+    assert len(detect([dark], counted.networks)) == 1
+    counted.searched = 0
+    assert counts([plain(), *[dark] * 5], counted) == [1] * 6
+    assert counted.searched == 2
+
+
 @pytest.mark.parametrize("first", [1, 2, 3, 4, 7, 8, 9])
 def test_who_stays_for_three_frames_is_seen_in_all_of_them(counted: Counted, first: int) -> None:
     came = range(first, first + 3)
