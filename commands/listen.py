@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from commands.microphone import stream
+from commands.microphone import load_sounddevice, stream
 from commands.shared import FILE, open_recognizer, refusals
 from utils.config import Settings
 from utils.errors import OutputError
@@ -41,6 +41,8 @@ def listen(file: Path | None, *, fast: bool, language: str, to: Path | None) -> 
     The sound comes from the microphone, or from a file. docs/live.md says more.
     """
     settings = Settings.from_env()
+    if file is None:
+        load_sounddevice()  # what is missing is said before the networks are loaded
     with ExitStack() as opened:
         session = _open_session(opened, settings, language)
         screen = _Screen(opened.enter_context(_open_output(to)) if to else None)

@@ -25,7 +25,7 @@ def stream() -> Iterator[Iterator[bytes]]:
     """
     from utils.arrays import RATE_HZ
 
-    sounddevice = _load_sounddevice()
+    sounddevice = load_sounddevice()
     size = round(_BLOCK_S * RATE_HZ)
     try:
         microphone = sounddevice.RawInputStream(
@@ -46,7 +46,7 @@ def record(seconds: float) -> Iterator[Path]:
     """
     from utils.arrays import RATE_HZ  # NumPy: --help does without it
 
-    sounddevice = _load_sounddevice()
+    sounddevice = load_sounddevice()
     try:
         samples = sounddevice.rec(
             round(seconds * RATE_HZ), samplerate=RATE_HZ, channels=1, dtype="int16", blocking=True
@@ -63,7 +63,8 @@ def record(seconds: float) -> Iterator[Path]:
         yield path
 
 
-def _load_sounddevice() -> Any:
+def load_sounddevice() -> Any:
+    """Load the package for the microphone. Raises ConfigError where a part of it is missing."""
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the package is there, PortAudio is not

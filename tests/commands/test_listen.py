@@ -87,3 +87,12 @@ def test_the_microphone_is_written_down_until_ctrl_c(
     result = run(tmp_path)
     assert result.exit_code == 0, result.output
     assert "unknown 1: w0 w1" in result.stdout
+
+
+def test_a_missing_microphone_is_said_before_the_networks_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    result = run(tmp_path)
+    assert (result.exit_code, "There is no sounddevice." in result.stderr) == (1, True)
+    assert "Loading the networks" not in result.stderr
