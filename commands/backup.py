@@ -17,6 +17,7 @@ from utils.config import Settings
 from utils.errors import BackupOffError, BackupUnusableError, ConfigError, InvalidRequestError
 from utils.modality import SINGLE
 from utils.path_option import PathOption
+from utils.short_file import read_short
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -201,9 +202,18 @@ def _write_key(chosen: Backup, path: Path, passphrase_file: Path | None) -> None
 
 def _passphrase(file: Path | None, *, confirm: bool) -> str:
     if file is not None:
-        return file.read_text(encoding="utf-8").strip()
+        return _read_passphrase(file)
     text: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm)
     return text
+
+
+def _read_passphrase(file: Path) -> str:
+    try:
+        return read_short(file)
+    except ValueError as error:
+        raise InvalidRequestError(
+            f"A passphrase is a short text in UTF-8. Received: {file.name}, which is none"
+        ) from error
 
 
 def _describe(made: Backup) -> str:

@@ -91,6 +91,11 @@ def refuse(error: Exception) -> DuetError | None:
             "The links of a file or folder lead in a circle.",
             _OTHER_FILE,
         )
+    if str(error).endswith("lost sys.stdin"):
+        return InvalidRequestError(
+            "A question of the command needs an answer, and there is no input.",
+            "Repeat it in a terminal, or with --yes where it has that option.",
+        )
     return None
 
 

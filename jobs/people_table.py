@@ -39,6 +39,13 @@ _MARKS = (
 # Share of Hangul in what is not ASCII from which on bytes are read as Korean. In Chinese
 # text that is read as Korean, about half is.
 _KOREAN = 0.9
+_SEPARATOR = re.compile(r"sep=[,;\t]\r?\n")
+_WORKBOOKS = {
+    b"PK\x03\x04": "a workbook (xlsx, ods) or another archive",
+    b"\xd0\xcf\x11\xe0": "a workbook of an old kind (xls)",
+    b"\x1f\x8b": "an archive (gz)",
+    b"%PDF": "a PDF document",
+}
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -80,14 +87,24 @@ def read_table(data: bytes, encoding: str = AUTO) -> PeopleTable:
         raise TableMalformedError(
             f"A table has at most {MAX_TABLE_BYTES:,} bytes. Received: {len(data):,}"
         )
+    _refuse_workbook(data)
     text, name = _decode(data, encoding)
     records = _records(text)
     header = next(records, (0, []))[1]
+    if _SEPARATOR.match(text):  # Excel's own first line, which a spreadsheet does not show
+        header = next(records, (0, []))[1]
     columns = _read_header(header)
     rows = tuple(_read_row(columns, number, cells) for number, cells in records if any(cells))
     if not rows:
         raise TableMalformedError("The table has no row below the names of its columns.")
     return PeopleTable(rows, name)
+
+
+def _refuse_workbook(data: bytes) -> None:
+    """Raise TableEncodingError for what a spreadsheet saves when it is not told CSV."""
+    for magic, what in _WORKBOOKS.items():
+        if data.startswith(magic):
+            raise TableEncodingError(f"The table must be text. Received: {what}")
 
 
 def clean_path(text: str) -> str:

@@ -21,6 +21,7 @@ from typing import Protocol
 from gallery.damage import DamagedError
 from utils.config import Settings
 from utils.errors import ConfigError, StoreUnavailableError
+from utils.short_file import read_short
 from utils.subjects import PREFIX
 from utils.whole_file import KEY_BYTES as KEY_BYTES
 
@@ -154,9 +155,9 @@ def parse_key(text: str, source: str) -> Sealer:
 def read_key(path: Path, source: str) -> Sealer:
     """Read a key from its file. Raises ConfigError."""
     try:
-        text = path.read_text(encoding="ascii")
+        text = read_short(path)
         mode = path.stat().st_mode
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "no text"
         raise ConfigError(
             f"{source} must be a file with a key. Received: {path} ({why})", _HOW
@@ -167,9 +168,9 @@ def read_key(path: Path, source: str) -> Sealer:
 
 
 def key_text(settings: Settings) -> str:
-    """Text of the key that `codec_of` reads, "" without one. Raises OSError."""
+    """Text of the key that `codec_of` reads, "" without one. Raises OSError, ValueError."""
     file = settings.privacy.encryption_key_file
-    return file.read_text(encoding="ascii").strip() if file else settings.privacy.encryption_key
+    return read_short(file) if file else settings.privacy.encryption_key
 
 
 def codec_of(settings: Settings) -> Codec:

@@ -72,6 +72,8 @@ def test_text_renamed_to_mp4_is_named_as_text(tmp_path: Path) -> None:
         (b"\x00\x00\x00\x0cjP  \r\n", "JPEG 2000"),
         (b"\x00\x00\x01\x00....", "icon"),
         (b"GIF89a.....", "GIF"),
+        (b"caff\x00\x01....", "CAF"),
+        (b"wvpk\x00\x01....", "WavPack"),
         (b"#EXTM3U\nhttp://example.org/a.ts\n", "text"),
         (b"ffconcat version 1.0\nfile /etc/passwd\n", "text"),
         (b"\xff\xfeh\x00i\x00", "text"),

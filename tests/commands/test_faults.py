@@ -111,3 +111,10 @@ def test_a_command_that_acted_is_done_whatever_it_prints(zoe: CliRunner, tmp_pat
     assert exported.exit_code == 0, exported.output
     assert exported.stdout.endswith("Zo\\xeb \\U0001f600.json.\n")
     assert f'"{NAME}"' in file.read_text("utf-8"), "JSON in a file has its signs"
+
+
+def test_a_question_without_any_input() -> None:
+    """As where a service runs a command whose input is closed: this is what `input` raises."""
+    refusal = refuse(RuntimeError("input(): lost sys.stdin"))
+    assert isinstance(refusal, InvalidRequestError)
+    assert "--yes" in refusal.hint

@@ -332,3 +332,18 @@ def test_a_report_says_what_to_do_about_a_refusal() -> None:
     report = report_people(refused_items(made), hints)
     for person, hint in zip(report, hints.values(), strict=True):
         assert f". {hint} [" in person.reasons[0]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_line_by_which_excel_knows_the_separator(separator: str, end: str) -> None:
+    """It is passed over, and rows keep the numbers that they have in the file."""
+    lines = (f"sep={separator}", f"person_id{separator}file", f"ann{separator}a.mp4", "")
+    (row,) = read_table(end.join(lines).encode()).rows
+    assert (row.number, row.person_id, row.files) == (3, "ann", ("a.mp4",))
+
+
+@pytest.mark.parametrize("magic", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"%PDF"])
+def test_a_workbook_is_named(magic: bytes) -> None:
+    with pytest.raises(TableEncodingError, match=r"must be text\. Received: a"):
+        read_table(magic + b"person_id,file\nann,a.mp4\n")

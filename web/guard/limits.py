@@ -15,7 +15,7 @@ import time
 
 from flask import Flask, g, request
 from flask_limiter import Limiter, RequestLimit
-from limits import RateLimitItem, parse
+from limits import RateLimitItem, parse, parse_many
 
 from utils.config import Settings
 from utils.errors import ConfigError
@@ -89,11 +89,14 @@ def parse_allowance(text: str) -> RateLimitItem | None:
     if not text:
         return None
     try:
-        return parse(text)
+        (item,) = parse_many(text)
+        if item.amount < 1:
+            raise ValueError("nobody may ask")
+        return item
     except ValueError:
         raise ConfigError(
-            f"{PREFIX}RATE_LIMIT must be a number of requests for a time, as 240/minute. Received:"
-            f" {text[:40]!r}"
+            f"{PREFIX}RATE_LIMIT must be one number of requests, above 0, for a time, as"
+            f" 240/minute. Received: {text[:40]!r}"
         ) from None
 
 

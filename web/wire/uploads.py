@@ -65,6 +65,8 @@ class UploadRequest(Request):
         self._refuse_compression()
         with reading_body():
             super()._load_form_data()
+        if None in self.form or None in self.files:
+            raise InvalidRequestError("Each part of a form must have a name. One has none.")
 
     def _refuse_compression(self) -> None:
         """A small body could become a large one. Raises ContentTypeError."""

@@ -57,3 +57,17 @@ class TestBadInput:
                     content_type="application/json",
                 )
                 assert answer.status_code in (413, 415), name
+
+    def test_a_part_of_a_form_without_a_name(self, client: FlaskClient) -> None:
+        """As a text and as a file, alone and beside others."""
+        enroll(client, "ann")
+        named = b'--b\r\nContent-Disposition: form-data; name="group"\r\n\r\nx\r\n'
+        for head in (b"form-data", b'form-data; filename="a.mp4"'):
+            for before in (b"", named):
+                body = before + b"--b\r\nContent-Disposition: " + head + b"\r\n\r\nx\r\n--b--\r\n"
+                for url in ("/v1/identify", "/speakers/identify", "/v1/audio/transcriptions"):
+                    answer = client.post(
+                        url, data=body, content_type="multipart/form-data; boundary=b"
+                    )
+                    assert answer.status_code == 400, (url, answer.get_data(as_text=True))
+                    assert "must have a name" in answer.get_data(as_text=True), url

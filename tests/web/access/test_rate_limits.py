@@ -130,7 +130,10 @@ class TestHowOften:
         assert len(recognizer.store.events(action="refuse")) == 60
         assert text.split("_", 2)[2] not in repr(recognizer.store.events())
 
-    @pytest.mark.parametrize("text", ["many", "3", "3/fortnight", "-1/minute", "0x3/minute"])
+    @pytest.mark.parametrize(
+        "text",
+        ["many", "3", "3/fortnight", "-1/minute", "0x3/minute", "0/minute", "5/minute; 2/hour"],
+    )
     def test_an_allowance_that_is_none(self, text: str) -> None:
         with pytest.raises(ConfigError, match="DUET_RATE_LIMIT"):
             parse_allowance(text)
