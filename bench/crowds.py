@@ -52,6 +52,7 @@ class Crowd:
 
     real: Mapping[Modality, Float32Array] = field(default_factory=dict)
 
+    @lru_cache(4)  # noqa: B019 - there are one or two crowds in a process
     def piece(self, modality: Modality, first: int) -> Float32Array:
         """Vectors (`AT_ONCE`, 512) of the people from a number on."""
         if not self.real:
@@ -79,7 +80,7 @@ class Crowd:
         vector: Float32Array = vectors("noise", number, 1)[0]
         return vector
 
-    @lru_cache(2 * _STRANGERS)  # noqa: B019 - there are one or two crowds in a process
+    @lru_cache(2 * _STRANGERS)  # noqa: B019 - as above
     def _strangers(self, modality: Modality, piece: int) -> Float32Array:
         return self.piece(modality, _FAR + piece * AT_ONCE)
 
