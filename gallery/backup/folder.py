@@ -37,6 +37,7 @@ SEALED_KEY = "encryption-key.json"
 PARTIAL = ".partial"
 """Ends the name of a backup that is being made."""
 _NAME = re.compile(r"duet-\d{8}T\d{6}Z(-\d+)?")
+_LINEAGE = re.compile("[0-9a-f]*")  # which names the ledger
 
 
 @dataclass(frozen=True)
@@ -165,11 +166,14 @@ def read_manifest(path: Path) -> Manifest:
 
 def _check(manifest: Manifest) -> Manifest:
     """Raise TypeError for a manifest that no service wrote, as far as it is read here."""
-    values = (*manifest.files, *manifest.files.values(), manifest.schema)
-    if not all(isinstance(value, str) for value in values):
-        raise TypeError("files and schema are texts")
-    if not all(isinstance(count, int) for count in manifest.rows.values()):
+    m = manifest
+    values = (*m.files, *m.files.values(), m.schema, m.head, m.encryption_key or "")
+    if not all(isinstance(value, str) for value in values) or GALLERY not in m.files:
+        raise TypeError("files and schema are texts, and one file is the gallery")
+    if not all(type(count) is int and count >= 0 for count in m.rows.values()):
         raise TypeError("rows are counts")
+    if not _LINEAGE.fullmatch(m.lineage) or m.made_at.tzinfo is None:
+        raise TypeError("lineage is a hash, and the time is one of a time zone")
     return manifest
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 import cli
-from gallery.backup.folder import find_backups
+from gallery.backup.folder import find_backups, find_past_backups
 from gallery.database.open import open_database
 from gallery.ledger import Ledger
 from gallery.store import Store
@@ -25,9 +26,22 @@ OURS = {
     "encryption_key": None,
     "encoder_ids": {},
     "rows": {},
-    "files": {},
+    "files": {"gallery.db": "0"},
 }
 """A manifest."""
+FOREIGN: tuple[dict[str, object], ...] = (
+    {"files": []},
+    {"files": {}},
+    {"rows": 1},
+    {"rows": {"people": -5}},
+    {"rows": {"people": True}},
+    {"lineage": 5},
+    {"lineage": "../../ledger"},
+    {"head": None},
+    {"encryption_key": 5},
+    {"made_at": "2026-01-01T00:00:00"},
+)
+"""What no service writes into one."""
 
 
 def run(*words: object) -> Result:
@@ -53,7 +67,7 @@ def test_a_full_disk_is_that_of_the_backup(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     "manifest",
-    ["[]", '{"a": 1}', "\ufffd", json.dumps(OURS | {"files": []}), json.dumps(OURS | {"rows": 1})],
+    ["[]", '{"a": 1}', "\ufffd", *(json.dumps(OURS | foreign) for foreign in FOREIGN)],
 )
 def test_what_another_program_wrote_is_no_backup(tmp_path: Path, manifest: str) -> None:
     (tmp_path / "backup.json").write_text(manifest)
@@ -61,6 +75,9 @@ def test_what_another_program_wrote_is_no_backup(tmp_path: Path, manifest: str) 
     assert "backup_unusable" in refused.output
     assert "with another. Name the folder of one backup" in refused.output
     assert not (tmp_path / "new").exists()
+    (tmp_path / "duet-20260101T000000Z").mkdir()
+    (tmp_path / "backup.json").rename(tmp_path / "duet-20260101T000000Z/backup.json")
+    assert find_past_backups(tmp_path, datetime.now(UTC)) == [], "it stops no other backup"
 
 
 def test_a_folder_without_backups_is_said_to_have_none(tmp_path: Path) -> None:
