@@ -48,7 +48,7 @@ class Database(ABC):
 
         Raises StoreUnavailableError.
         """
-        with self._translating_errors(), self._engine.connect() as connection, connection.begin():
+        with self.translating_errors(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -62,7 +62,7 @@ class Database(ABC):
             raise StoreUnavailableError(f"The database took no write for {WRITE_TURN_S:g} s.")
         try:
             with (
-                self._translating_errors(),
+                self.translating_errors(),
                 self._writer.connect() as connection,
                 connection.begin(),
             ):
@@ -147,7 +147,8 @@ class Database(ABC):
                     raise
 
     @contextmanager
-    def _translating_errors(self) -> Iterator[None]:
+    def translating_errors(self) -> Iterator[None]:
+        """Raise errors of the driver as those of the product."""
         try:
             yield
         except sa.DBAPIError as error:

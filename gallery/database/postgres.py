@@ -82,7 +82,7 @@ class PostgresDatabase(Database):
             return
         try:
             with (
-                self._translating_errors(),
+                self.translating_errors(),
                 self._unlocked.connect() as connection,
                 connection.begin(),
             ):
@@ -124,7 +124,7 @@ class PostgresDatabase(Database):
         The codes of people, which are never sealed, go. A plain gallery makes them
         again.
         """
-        with self._turn, self._translating_errors(), self._engine.connect() as connection:
+        with self._turn, self.translating_errors(), self._engine.connect() as connection:
             # On the connection, as the level of the engine comes before another
             # engine's.
             connection.execution_options(isolation_level="AUTOCOMMIT")

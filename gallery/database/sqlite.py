@@ -88,7 +88,7 @@ class SqliteDatabase(Database):
         event.listen(engine, "handle_error", _name_damage)
         event.listen(engine, "connect", self._remember_file)
         event.listen(engine, "checkout", self._refuse_other_file)
-        with self._closing_on_failure(), self._translating_errors():
+        with self._closing_on_failure(), self.translating_errors():
             make_file(self._path)
             self._use_wal()
             made_mark(self._path).unlink(missing_ok=True)
@@ -96,7 +96,7 @@ class SqliteDatabase(Database):
 
     def file_id(self, _connection: Connection) -> str:
         """Device and inode of the file."""
-        with self._translating_errors():
+        with self.translating_errors():
             return inode(self._path)
 
     def find_damage(self, connection: Connection) -> list[str]:
@@ -116,7 +116,7 @@ class SqliteDatabase(Database):
         Returns False where readers or writers keep it busy. The next scrub empties it.
         """
         deadline = time.monotonic() + self._busy_timeout_s
-        with self._translating_errors():
+        with self.translating_errors():
             while self._log_is_busy():
                 if time.monotonic() > deadline:
                     log.warning(
@@ -131,7 +131,7 @@ class SqliteDatabase(Database):
 
         Returns False where readers or writers keep the log busy.
         """
-        with self._turn, self._translating_errors(), self._raw_cursor() as cursor:
+        with self._turn, self.translating_errors(), self._raw_cursor() as cursor:
             cursor.execute("VACUUM")
         return self.scrub()
 
@@ -144,7 +144,7 @@ class SqliteDatabase(Database):
         """
         if not self.scrub():
             return False
-        with self._translating_errors():
+        with self.translating_errors():
             left = (
                 earlier
                 or len(traces) > _MANY_TRACES

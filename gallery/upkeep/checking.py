@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from sqlalchemy import Connection, func, select
-from sqlalchemy.exc import OperationalError
 
 from gallery import vectors
+from gallery.database.base import Database
 from gallery.encryption import rotation
 from gallery.records import feed, people
 from gallery.records.clock import find_jump, now
@@ -55,16 +56,18 @@ def check_gallery(
         "deletions": _check_deletions,
     }
     with store.database.read() as connection:
-        return tuple(_look(code, look, connection) for code, look in looks.items())
+        return tuple(
+            _look(code, partial(look, connection), store.database) for code, look in looks.items()
+        )
 
 
-def _look(code: str, look: Callable[[Connection], Check], connection: Connection) -> Check:
+def _look(code: str, look: Callable[[], Check], database: Database) -> Check:
     """Make a check. What keeps it from being made is what is wrong."""
     try:
-        return look(connection)
-    except (StoreUnavailableError, OperationalError) as error:
-        what = str(error) if isinstance(error, StoreUnavailableError) else "a damaged text"
-        return Check(code, "not made to the end", (f"It cannot be read: {what}",))
+        with database.translating_errors():
+            return look()
+    except StoreUnavailableError as error:
+        return Check(code, "not made to the end", (f"It cannot be read: {error}",))
 
 
 def _check_database(connection: Connection, store: Store) -> Check:

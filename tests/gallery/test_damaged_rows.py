@@ -166,6 +166,18 @@ def test_a_check_lists_all_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "deletions" in done.stdout, "it went on"
 
 
+def test_a_check_that_cannot_be_made_is_told_for_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
+    open_gallery(tmp_path).close()
+    write(tmp_path, "DROP TABLE rejections")
+    done = CliRunner().invoke(cli.cli, ["check"])
+    assert done.exit_code == 1, repr(done.exception)
+    assert "It cannot be read: The database is not one of this service." in done.stdout
+    assert "deletions" in done.stdout, "it went on"
+
+
 def write(folder: Path, *statements: str) -> None:
     """Change rows as a fault of the disk does."""
     with closing(sqlite3.connect(folder / "duet.db", isolation_level=None)) as connection:
