@@ -123,7 +123,9 @@ def foreign_value(store: Store, table: str, column: Column[Any]) -> list[str] | 
     return found
 
 
-def test_the_others_are_found(gallery: Recognizer, clip: Callable[..., Path]) -> None:
+def test_the_others_are_found(
+    gallery: Recognizer, clip: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
     """One damaged template, and one damaged name, hide nobody else."""
     folder = Path(gallery.store.database._path).parent  # type: ignore[attr-defined]
     bob = clip(face=2, voice=2, sample=9)
@@ -142,6 +144,8 @@ def test_the_others_are_found(gallery: Recognizer, clip: Callable[..., Path]) ->
             assert match is not None, damage
             assert match.person_id == "bob", damage
         opened.close()
+        assert "templates are damaged and left out: 1 " in caplog.text, damage
+        caplog.clear()
     assert [p.person_id for p in gallery.store.list_people().people] == ["bob", "cleo"]
 
 
