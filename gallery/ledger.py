@@ -94,8 +94,11 @@ def _check(deletion: Deletion) -> Deletion:
     """Raise TypeError for values that no service wrote."""
     d = deletion
     texts = (d.action, d.hash)
-    numbers = (d.event_id, d.person_key or 0)
-    is_whole = all(isinstance(text, str) for text in texts) and isinstance(d.detail, dict)
-    if not is_whole or not all(type(number) is int for number in numbers):
-        raise TypeError("action and hash are texts, numbers are whole, and detail is an object")
+    if not all(isinstance(text, str) for text in texts) or not isinstance(d.detail, dict):
+        raise TypeError("action and hash are texts, and detail is an object")
+    numbers = [d.event_id, *(d.detail[name] for name in deletions.NUMBERS if name in d.detail)]
+    if d.person_key is not None:
+        numbers.append(d.person_key)
+    if not all(type(number) is int for number in numbers):
+        raise TypeError("numbers are whole")
     return deletion

@@ -30,6 +30,8 @@ _DELETES = or_(
     ),
     and_(events.c.action == "enroll", events.c.outcome == "replaced"),
 )
+NUMBERS = ("template", "transcript", "stranger", "group", "into", "other")
+"""Parts of a detail that are internal numbers."""
 
 
 @dataclass(frozen=True)

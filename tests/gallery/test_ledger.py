@@ -95,6 +95,8 @@ LINES = (
     json.dumps({"hash": 5}).encode(),
     json.dumps({**WHOLE, "person_key": 1, "at": 5}).encode(),
     json.dumps({**WHOLE, "person_key": "ann"}).encode(),
+    json.dumps({**WHOLE, "person_key": ""}).encode(),
+    json.dumps({**WHOLE, "person_key": 1, "detail": {"template": "1"}}).encode(),
     b"\xe9" + json.dumps({**WHOLE, "person_key": 1}).encode(),
 )
 
