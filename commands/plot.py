@@ -207,7 +207,7 @@ def save_picture(figure: Any, png: Path) -> None:
         warnings.filterwarnings("always", "Glyph .* missing from font")
         with output_file(png) as draft:
             figure.savefig(draft, dpi=DPI, format="png")
-    if caught:
+    if any("missing from font" in str(one.message) for one in caught):
         click.echo(
             "No font here has some signs of the names. Debian, Ubuntu: apt-get install"
             " fonts-noto-cjk",

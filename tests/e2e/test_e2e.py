@@ -148,10 +148,10 @@ def test_main_job_on_media_of_our_own(client: Client, made: Path) -> None:
             assert who(answer[m]) in (f"drawn{person}", None), "nobody is given another's name"
         assert who(answer["face"]) == f"drawn{person}"
         assert answer["quality"]["face"]["size_px"] > 50
+        assert answer["quality"]["voice"]["speech_s"] > 1
     for process in (*client.service.worker_pids(), *client.service.decoder_pids()):
         assert TRAINING.isdisjoint(packages_of(process)), "networks are served without these"
         assert count_heaps(process) == 0, "all threads share one"
-        assert answer["quality"]["voice"]["speech_s"] > 1
     one = client.post("/v1/verify", made / "again1.webm", person_id="drawn1").json()
     other = client.post("/v1/verify", made / "again1.webm", person_id="drawn3").json()
     for m in MODALITIES:
