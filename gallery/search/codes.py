@@ -1,10 +1,11 @@
 """Index in memory for many people: one byte a number instead of four.
 
 There is no graph to build at the start, or to keep up. Up to 200,000 rows every code is
-scanned. Beyond that sketches say which codes are read: the best person is found but for
-rounding, and one of the others may be missed (`gallery.search.sketch`). A code is the vector in
-steps of 1/127 of its largest number, and the scan takes integer products (numkong:
-AVX-512 VNNI, AVX2, NEON). Rounding moves a cosine by about 0.0005 (512 uniform errors).
+scanned. Beyond that sketches, where they pay, say which codes are read: the best person is
+found but for rounding, and one of the others may be missed (`gallery.search.sketch`). A
+code is the vector in steps of 1/127 of its largest number, and the scan takes integer
+products (numkong: AVX-512 VNNI, AVX2, NEON). Rounding moves a cosine by about 0.0005 (512
+uniform errors).
 The templates of the `NEAREST` people by code, and of all whom rounding may keep from the
 `SURE` nearest, are read and compared exactly. No more of them are looked at
 (`recognition.matching.SHORTLIST`). Figures: docs/scale.md.

@@ -92,7 +92,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Cut:
-    """What about `MOST` of the rows reach: `along` the directions, and at the `most`."""
+    """What about a share of the rows reach: `along` the directions, and at the `most`."""
 
     along: int
     most: int
