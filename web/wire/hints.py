@@ -8,7 +8,7 @@ from __future__ import annotations
 
 HINTS = {
     # The request
-    "key_required": "Send a key in the header X-API-Key. `cli.py keys create` makes one.",
+    "key_required": "Send a key in the header X-API-Key. Whoever runs the service makes one.",
     "path_forbidden": (
         "Put the file below the media root (setting DUET_MEDIA_ROOT), or upload it."
     ),
