@@ -14,7 +14,6 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from gallery import vectors
-from gallery.database.base import Database
 from gallery.encryption import rotation
 from gallery.records import feed, people
 from gallery.records.clock import find_jump, now
@@ -56,15 +55,13 @@ def check_gallery(
         "deletions": _check_deletions,
     }
     with store.database.read() as connection:
-        return tuple(
-            _look(code, partial(look, connection), store.database) for code, look in looks.items()
-        )
+        return tuple(_look(code, partial(look, connection), store) for code, look in looks.items())
 
 
-def _look(code: str, look: Callable[[], Check], database: Database) -> Check:
+def _look(code: str, look: Callable[[], Check], store: Store) -> Check:
     """Make a check. What keeps it from being made is what is wrong."""
     try:
-        with database.translating_errors():
+        with store.database.translating_errors():
             return look()
     except StoreUnavailableError as error:
         return Check(code, "not made to the end", (f"It cannot be read: {error}",))
