@@ -15,10 +15,11 @@ import hashlib
 import json
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Protocol
 
-from gallery.damage import DamagedError
+from gallery.damage import DamagedError, damage_error
 from utils.config import Settings
 from utils.errors import ConfigError, StoreUnavailableError
 from utils.short_file import read_short
@@ -113,13 +114,22 @@ def _associated_data(about: tuple[str, ...]) -> bytes:
 
 
 def other_key(sealed_by: str | None) -> StoreUnavailableError:
-    """Make the error for a value that the key in use did not seal."""
+    """Make the error for a value that the key in use did not seal.
+
+    It is a DamagedError where what is stored names no key.
+    """
+    if sealed_by is not None and not _is_key_id(sealed_by):
+        return damage_error("a word that names no key")
     sealed = "without a key" if sealed_by is None else f"with the key {sealed_by}"
     return StoreUnavailableError(
         f"The gallery is stored {sealed}, which is not how this program opens it.",
         "The encryption of the gallery was changed: restart the service with the key of the"
         " gallery.",
     )
+
+
+def _is_key_id(stored: object) -> bool:
+    return isinstance(stored, str) and re.fullmatch("[0-9a-f]{16}", stored) is not None
 
 
 def new_key() -> str:

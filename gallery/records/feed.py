@@ -67,10 +67,12 @@ _TEMPLATE: tuple[Label[Any], ...] = tuple(
     )
 )
 # Templates that SQLite can hold and this service never wrote are left out, so that one
-# damaged row does not keep all others from being found. A size and a kind are read without
-# the value.
+# damaged row does not keep all others from being found. Nor are those of nobody read. A size
+# and a kind are read without the value.
+_OWNED = text("EXISTS (SELECT 1 FROM people WHERE people.key = templates.person_key)")
 _USABLE = text(
-    "typeof(templates.person_key) = 'integer' AND typeof(templates.vector) = 'blob'"
+    f"{_OWNED} AND typeof(templates.vector) = 'blob'"
+    " AND coalesce(templates.sealed_by, '') NOT GLOB '*[^ -~]*'"
     f" AND (templates.sealed_by IS NOT NULL OR length(templates.vector) = {vectors.STORED_BYTES})"
     " AND templates.source_sha256 NOT GLOB '*[^ -~]*'"
     " AND templates.template_id NOT GLOB '*[^ -~]*'"
@@ -149,7 +151,9 @@ def read_keys(connection: Connection, encoder_ids: Mapping[Modality, str]) -> Ke
     """Read the internal numbers of all with a template of these encoders, rising."""
     c = templates.c
     conditions = ((c.modality == m) & (c.encoder_id == e) for m, e in encoder_ids.items())
-    keys = connection.scalars(select(c.person_key).where(or_(*conditions)).distinct())
+    query = select(c.person_key).where(or_(*conditions)).distinct()
+    query = query.where(_OWNED) if connection.dialect.name == "sqlite" else query
+    keys = connection.scalars(query)
     return np.sort(np.array(list(keys), np.int64))
 
 

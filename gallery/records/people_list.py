@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypedDict
@@ -25,7 +25,7 @@ from sqlalchemy.exc import OperationalError
 from gallery.damage import DamagedError
 from gallery.names import search_key
 from gallery.records import clock
-from gallery.records.people import as_person, stock_of
+from gallery.records.people import Stock, as_person, stock_of
 from gallery.results import MAX_PAGE, SUSPECTS, Kind, Order, PeoplePage
 from gallery.tables import people, templates
 from utils.errors import InvalidRequestError
@@ -88,7 +88,7 @@ def page_of(connection: Connection, part: PeopleQuery) -> PeoplePage:
     wanted = (_matches(query.search), *_condition(connection, query))
     total = connection.scalar(select(func.count()).select_from(people).where(*wanted)) or 0
     rows = _read(connection, _sort(select(people).where(*wanted), connection, query))
-    stock = stock_of(connection, [row.key for row in rows])
+    stock = _count(connection, [row.key for row in rows])
     return PeoplePage(
         people=tuple(as_person(row, stock.get(row.key)) for row in rows),
         total=total,
@@ -111,6 +111,22 @@ def _read(connection: Connection, query: Select[Any]) -> list[Row[Any]]:
         except (DamagedError, OperationalError):
             log.error("a person is damaged and not listed: row %d (`cli.py check`)", key)
     return rows
+
+
+def _count(connection: Connection, keys: Sequence[int]) -> dict[int, Stock]:
+    """Count templates. Where some are damaged, nothing is told of whose they are."""
+    try:
+        return stock_of(connection, keys)
+    except (DamagedError, OperationalError):
+        if connection.dialect.name != "sqlite":
+            raise
+    stocks: dict[int, Stock] = {}
+    for key in keys:
+        try:
+            stocks |= stock_of(connection, [key])
+        except (DamagedError, OperationalError):
+            log.error("templates are damaged and not counted: row %d (`cli.py check`)", key)
+    return stocks
 
 
 def list_keys(connection: Connection, search: str, limit: int | None) -> list[int]:
