@@ -237,18 +237,20 @@ class Analyser:
     ) -> Probe:
         """Align the clip at `path` and embed its face and voice.
 
-        `challenge`: digits that it was asked to say. Unless the `whole` is asked for, as few
-        faces are embedded as are enough. Without a challenge either, an opening may be enough
-        for a fast answer, unless a check refuses. Raises MediaError, BusyError, and
-        NoBiometricError without a usable face and usable speech.
+        `challenge`: digits that it was asked to say. Without one, as few faces are embedded
+        as are enough, and an opening may be enough for a fast answer, unless the `whole` is
+        asked for or a check refuses. Raises MediaError, BusyError, and NoBiometricError
+        without a usable face and usable speech.
         """
         started = time.perf_counter()
         judge = partial(self._judges.examine, challenge=challenge)
-        question = _Question(judge, Hearing(self._encoders.voice), started, {}, few=not whole)
+        # A check looks at every face: none may be somebody else's who passes for the named one
+        few = not (whole or challenge or self._judges.refuse)
+        question = _Question(judge, Hearing(self._encoders.voice), started, {}, few=few)
         listen = question.hearing.hear
         analyse = partial(self._aligner.analyse, path, filename=filename, listen=listen)
         with self._slot(question):
-            if not (whole or challenge or self._judges.refuse):
+            if few:
                 opening = Opening(self._judges)
                 probe = self._embed(analyse(demand=opening), replace(question, judge=opening.judge))
                 if not (opening.is_enough and probe.odd_faces_s):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +12,17 @@ import pytest
 from recognition.agreement import Sample
 from recognition.few_faces import agree, choose_few
 from recognition.looking import Looking
-from tests.support.gallery_parts import FACE_QUALITY, StubFace, direction
+from tests.support.asking import identify
+from tests.support.gallery_parts import (
+    FACE_QUALITY,
+    ClipAligner,
+    StubFace,
+    direction,
+    make_recognizer,
+)
 from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray
-from utils.media import AlignedFace, FaceDetection
+from utils.demand import Demand, Listen
+from utils.media import AlignedFace, Capture, FaceDetection
 
 
 @dataclass
@@ -116,3 +126,33 @@ def test_faces_that_were_looked_at_in_parts_keep_their_places() -> None:
     parts = Looking(encoder, in_turn=True).look(faces, few=True)
     assert encoder.counts == [7, 5]
     np.testing.assert_allclose(parts.vector, Looking(encoder, in_turn=True).look(faces).vector)
+
+
+class TwoPeopleAligner(ClipAligner):
+    """Reads twelve faces in one place: every second one is somebody else's, who looks alike."""
+
+    def analyse(
+        self,
+        path: Path,
+        *,
+        filename: str | None = None,
+        demand: Demand | None = None,
+        listen: Listen | None = None,
+    ) -> Capture:
+        """Read a clip, and take the same time for both people."""
+        capture = super().analyse(path, filename=filename)
+        faces = make_faces([draw(1 + second % 2, looks_like=1) for second in range(12)])
+        return replace(capture, face_analysis=replace(capture.face_analysis, faces=tuple(faces)))
+
+
+@pytest.mark.parametrize(("mode", "left"), [("report", 12), ("refuse", 6)])
+def test_a_check_that_refuses_has_all_faces_looked_at(
+    tmp_path: Path, clip: Callable[..., Path], mode: str, left: int
+) -> None:
+    """Somebody who talks between pictures of somebody else does not pass for that one."""
+    recognizer = make_recognizer(
+        tmp_path, aligner=TwoPeopleAligner(), liveness_mouth_motion=mode, accuracy="balanced"
+    )
+    answer = identify(recognizer, clip(face=1, voice=1))
+    assert len(answer.observation.faces) == left
+    assert any(hint.code == "mixed_people" for hint in answer.observation.hints) == (left == 6)
