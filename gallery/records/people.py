@@ -6,6 +6,7 @@ unchecked that came another way than through the web.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,8 +23,10 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import OperationalError
 
 from gallery import audit
+from gallery.damage import DamagedError
 from gallery.names import (
     search_key,
     validate_name,
@@ -41,6 +44,10 @@ from utils.errors import (
     PersonNotFoundError,
 )
 from utils.modality import Modality
+
+log = logging.getLogger("duet.gallery")
+
+_HAS_TERM = people.c.retention_days.is_not(None)
 
 
 @dataclass(frozen=True)
@@ -279,9 +286,30 @@ def count(connection: Connection) -> int:
 
 
 def with_end(connection: Connection) -> list[tuple[int, datetime]]:
-    """Internal number and time of deletion of everybody with a retention period."""
-    rows = connection.execute(select(people).where(people.c.retention_days.is_not(None)))
-    return [(row.key, end) for row in rows if (end := as_person(row).expires_at) is not None]
+    """Internal number and time of deletion of everybody with a retention period.
+
+    Whose row is damaged is left out, so that the terms of all others are kept.
+    """
+    keys = connection.scalars(select(people.c.key).where(_HAS_TERM).order_by(people.c.key))
+    return _find_ends(connection, list(keys))
+
+
+def _find_ends(connection: Connection, keys: Sequence[int]) -> list[tuple[int, datetime]]:
+    """Find the ends of people by rising number. Where a row is damaged, each half by itself."""
+    if not keys:
+        return []
+    query = select(people).where(_HAS_TERM, people.c.key.between(keys[0], keys[-1]))
+    try:
+        rows = connection.execute(query).all()
+        return [(row.key, end) for row in rows if (end := as_person(row).expires_at) is not None]
+    except (DamagedError, OperationalError, OverflowError):
+        if connection.dialect.name != "sqlite":
+            raise
+    if len(keys) == 1:
+        log.error("a person is damaged and kept beyond any term: row %d (`cli.py check`)", keys[0])
+        return []
+    middle = len(keys) // 2
+    return _find_ends(connection, keys[:middle]) + _find_ends(connection, keys[middle:])
 
 
 def columns(person_id: str, values: PersonChanges) -> dict[str, Any]:

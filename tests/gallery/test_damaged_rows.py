@@ -172,6 +172,30 @@ def test_templates_of_nobody_are_not_found(gallery: Recognizer, clip: Callable[.
     opened.close()
 
 
+@pytest.mark.parametrize(
+    "damage", ["created_at = 5", "name = CAST(x'ff' AS TEXT)", "retention_days = 1000000000"]
+)
+def test_the_terms_of_all_others_are_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    long_ago = "enrolled_at = '2020-01-01 00:00:00'"
+    with closing(open_gallery(tmp_path)) as store:
+        for person_id in ("ann", "bob", "cleo", "dan"):
+            store.create_person(person_id, retention_days=1)
+        write(
+            tmp_path,
+            f"UPDATE people SET {long_ago} WHERE key < 4",
+            f"UPDATE people SET {damage} WHERE key = 2",
+        )
+        assert store.forget_expired() == 2
+        assert "row 2 " in caplog.text
+        assert [store.find_person(one) is None for one in ("ann", "cleo", "dan")] == [
+            True,
+            True,
+            False,
+        ]
+
+
 def test_a_check_lists_all_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
     with closing(open_gallery(tmp_path)) as store:
