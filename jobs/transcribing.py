@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gallery.records.job_claims import Claim
+from gallery.records.job_claim import Claim
 from recognition.recognizer import Recognizer
 from speech import checkpoints
 from speech.diarise import Naming

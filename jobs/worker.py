@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from gallery.audit import ACTOR
-from gallery.records.job_claims import LEASE_S, Claim
+from gallery.damage import DamagedError
+from gallery.records.job_claim import Claim
+from gallery.records.job_claims import LEASE_S
 from gallery.records.job_files import remove_uploads
 from gallery.records.jobs import Jobs
 from gallery.store import NewPerson
@@ -169,6 +171,8 @@ def _finish(place: Workplace, claim: Claim, worker: str, stop: Callable[[], bool
 
     try:
         outcome = _answer(place, claim, note)
+    except DamagedError as error:  # it would be no better later, and keep others waiting
+        outcome = _Outcome(error=error.to_dict())
     except (StoppedError, *NOT_NOW):
         raise
     except DuetError as error:

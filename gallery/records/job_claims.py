@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     and_,
     case,
     exists,
@@ -30,6 +28,7 @@ from sqlalchemy import (
 from gallery.database.base import Database
 from gallery.encryption.sealing import Codec, PlainText
 from gallery.records.clock import SKEW
+from gallery.records.job_claim import Claim, read_claim, same_person
 from gallery.records.job_files import FORGOTTEN, close_if_done
 from gallery.tables import job_items, job_mentions, jobs, people
 
@@ -41,29 +40,6 @@ _WORKER_LOST = {
     "message": f"The worker ended {MAX_ATTEMPTS} times while it read this file.",
     "hint": "Send the file by itself to learn more.",
 }
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A file that a worker holds, with what its job says (`NewJob`, `NewItem`).
-
-    `partial` is what an earlier worker had done of a long file.
-    """
-
-    key: int
-    job_id: str
-    action: str
-    force: bool
-    replace: bool
-    root: str | None
-    actor: str
-    name: str
-    media: str
-    person_id: str | None
-    uploaded: bool
-    options: Mapping[str, Any] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    partial: Mapping[str, Any] | None = None
 
 
 class JobClaims:
@@ -91,26 +67,19 @@ class JobClaims:
         Returns None when there is none now. `job_id`: of this job alone. Jobs whose
         root is one of `elsewhere` are left out. `actions`: only jobs of these.
         """
-        if not self.waiting():
-            return None
-        with self._database.write() as connection:
-            now = datetime.now(UTC)
-            _give_up(connection, now)
-            conditions = _conditions_of(job_id, elsewhere, actions)
-            key = _next_file(connection, now, conditions)
-            if key is None:
-                return None
-            connection.execute(
-                update(job_items)
-                .where(job_items.c.key == key)
-                .values(
-                    state="running",
-                    worker=worker,
-                    attempts=job_items.c.attempts + 1,
-                    leased_until=now + timedelta(seconds=LEASE_S),
-                )
-            )
-            return _read_claim(connection, key, self._codec)
+        conditions = _conditions_of(job_id, elsewhere, actions)
+        while self.waiting():
+            with self._database.write() as connection:
+                now = datetime.now(UTC)
+                _give_up(connection, now)
+                key = _next_file(connection, now, conditions)
+                if key is None:
+                    return None
+                _take(connection, key, worker, now)
+                claim = read_claim(connection, key, self._codec)
+            if claim:
+                return claim
+        return None
 
     def waiting(self) -> bool:
         """Whether a file waits for a worker, or may have lost its own."""
@@ -276,51 +245,18 @@ def _next_file(
     )
 
 
-def open_words(row: Row[Any], job_id: str, codec: Codec) -> dict[str, Any] | None:
-    """Read the words of a recording. None without any. Raises StoreUnavailableError."""
-    if row.words is None:
-        return None
-    words: dict[str, Any] = json.loads(codec.open(row.words, row.sealed_by, job_id, row.name))
-    return words
-
-
-def _read_claim(connection: Connection, key: int, codec: Codec) -> Claim:
-    of_job = (
-        jobs.c.job_id,
-        jobs.c.action,
-        jobs.c.force,
-        jobs.c.replace,
-        jobs.c.root,
-        jobs.c.actor,
-        jobs.c.options,
-    )
-    row = connection.execute(
-        select(job_items, *of_job)
-        .join(jobs, jobs.c.key == job_items.c.job_key)
+def _take(connection: Connection, key: int, worker: str, now: datetime) -> None:
+    """Note that a worker begins with a file."""
+    connection.execute(
+        update(job_items)
         .where(job_items.c.key == key)
-    ).one()
-    return Claim(
-        key=row.key,
-        job_id=row.job_id,
-        action=row.action,
-        force=row.force,
-        replace=row.replace and _is_first_of_person(connection, row),
-        root=row.root,
-        actor=row.actor,
-        name=row.name,
-        media=row.media,
-        person_id=row.person_id,
-        uploaded=row.uploaded,
-        options=row.options or {},
-        facts=row.facts or {},
-        partial=open_words(row, row.job_id, codec),
+        .values(
+            state="running",
+            worker=worker,
+            attempts=job_items.c.attempts + 1,
+            leased_until=now + timedelta(seconds=LEASE_S),
+        )
     )
-
-
-def _is_first_of_person(connection: Connection, row: Row[Any]) -> bool:
-    """Whether no clip of the same person is done yet in the job of this file."""
-    earlier = exists().where(*_same_person(job_items, row), job_items.c.state == "done")
-    return not connection.scalar(select(earlier))
 
 
 def _claimable(now: datetime) -> ColumnElement[bool]:
@@ -343,15 +279,11 @@ def _in_turn(now: datetime) -> ColumnElement[bool]:
     """
     other = job_items.alias()
     busy = exists().where(
-        *_same_person(other, job_items.c),
+        *same_person(other, job_items.c),
         other.c.state == "running",
         _is_leased(other.c.leased_until, now),
     )
     return or_(~jobs.c.replace, ~busy)
-
-
-def _same_person(items: Any, item: Any) -> tuple[ColumnElement[bool], ...]:
-    return items.c.job_key == item.job_key, items.c.person_id == item.person_id
 
 
 def _is_held(claim: Claim, worker: str) -> tuple[ColumnElement[bool], ...]:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, select, upda
 
 from gallery.records import clock
 from gallery.records.job_arrivals import JobArrivals
-from gallery.records.job_claims import open_words
+from gallery.records.job_claim import open_words
 from gallery.records.job_files import AWAITED, OPEN, close_if_done, uploads_of
 from gallery.results import MAX_PAGE
 from gallery.tables import job_items, jobs

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import update
 
-from gallery.records.job_claims import Claim
+from gallery.records.job_claim import Claim
 from gallery.records.jobs import Jobs, NewItem, NewJob
 from gallery.tables import job_items
 from recognition.recognizer import Recognizer
