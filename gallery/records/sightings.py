@@ -7,6 +7,7 @@ what was still to be sent of them. Each sighting waits for every receiver by its
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,11 +26,15 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import OperationalError
 
+from gallery.damage import DamagedError
 from gallery.records import clock, groups
 from gallery.records.clock import SKEW
 from gallery.table_base import bound_key
 from gallery.tables import deliveries, people, people_groups, sightings
+
+log = logging.getLogger("duet.gallery")
 
 QUIET = timedelta(seconds=60)
 """A person of a group who is seen again so soon is the same sighting."""
@@ -164,11 +169,34 @@ def claim(connection: Connection, rules: Rules, now: datetime, limit: int) -> li
     # What is due later than any pause lasts was put off before the clock was set back
     is_far = deliveries.c.next_at > now + timedelta(seconds=BACK_OFF_S[-1]) + SKEW
     is_due = or_(deliveries.c.next_at <= now, is_far)
-    due = _deliveries().where(is_due).order_by(deliveries.c.next_at)
-    claimed = [_as_delivery(row) for row in connection.execute(due.limit(limit))]
-    mine = deliveries.c.key.in_([delivery.number for delivery in claimed])
+    due = select(deliveries.c.key).where(is_due).order_by(deliveries.c.next_at).limit(limit)
+    numbers = list(connection.scalars(due))
+    mine = deliveries.c.key.in_(numbers)
     connection.execute(update(deliveries).where(mine).values(next_at=now + LEASE))
-    return claimed
+    return _read_whole(connection, numbers)
+
+
+def _read_whole(connection: Connection, numbers: Sequence[int]) -> list[Delivery]:
+    """Read deliveries. One that is damaged, or of a damaged person, is given up."""
+    query = _deliveries().where(deliveries.c.key.in_(numbers)).order_by(deliveries.c.key)
+    try:
+        return [_as_delivery(row) for row in connection.execute(query)]
+    except (DamagedError, OperationalError):
+        if connection.dialect.name != "sqlite":
+            raise
+    if len(numbers) > 1:
+        middle = len(numbers) // 2
+        parts = numbers[:middle], numbers[middle:]
+        return [one for part in parts for one in _read_whole(connection, part)]
+    log.error("an event is damaged and not sent: delivery %d (`cli.py check`)", numbers[0])
+    mine = deliveries.c.key == numbers[0]
+    connection.execute(update(deliveries).where(mine).values(next_at=None, error="It is damaged."))
+    return []
+
+
+def has_deliveries(connection: Connection) -> bool:
+    """Whether deliveries wait or were given up."""
+    return bool(connection.scalar(select(exists().select_from(deliveries))))
 
 
 def finish(connection: Connection, delivery: Delivery, error: str, now: datetime) -> None:

@@ -200,6 +200,19 @@ def test_what_was_deleted_is_not_told(store: Store, settings: Settings, receiver
     assert sender.deliver() == 1
 
 
+def test_somebody_damaged_holds_up_no_other_event(
+    store: Store, settings: Settings, receiver: Receiver
+) -> None:
+    sender = told(store, settings, receiver.url)
+    for person_id in (None, "ann", None):
+        store.note_sighting("identify", person_id)
+    with store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE people SET name = CAST(x'ff' AS TEXT)")
+    assert sender.deliver() == 2
+    assert [event["event_id"] for event in receiver.events()] == [1, 3]
+    assert sender.deliver() == 0, "it is given up"
+
+
 def test_two_services_send_an_event_once(
     store: Store, settings: Settings, receiver: Receiver
 ) -> None:
