@@ -186,8 +186,8 @@ def _read_whole(connection: Connection, numbers: Sequence[int]) -> list[Delivery
             raise
     if len(numbers) > 1:
         middle = len(numbers) // 2
-        parts = numbers[:middle], numbers[middle:]
-        return [one for part in parts for one in _read_whole(connection, part)]
+        first = _read_whole(connection, numbers[:middle])
+        return first + _read_whole(connection, numbers[middle:])
     log.error("an event is damaged and not sent: delivery %d (`cli.py check`)", numbers[0])
     mine = deliveries.c.key == numbers[0]
     connection.execute(update(deliveries).where(mine).values(next_at=None, error="It is damaged."))
