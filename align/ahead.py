@@ -12,9 +12,10 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
 
+from align.cascade import CROPS
 from align.faces import FaceDetector, FirstLook
 from align.film import RATE_HZ as FILM_HZ
-from align.mouth_film import BATCH, MouthFinder, guess_places
+from align.mouth_film import MouthFinder, guess_places
 from utils.beside import beside
 from utils.demand import Demand
 from utils.media import (
@@ -123,18 +124,18 @@ class Ahead(ExitStack):
         return frame
 
     def _find_mouths(self, frame: Frame) -> None:
-        """Look for mouths in the film where one face alone is seen so far, a batch at a time."""
+        """Find mouths in the film where one face alone is seen so far, a batch at a time."""
         started = time.perf_counter()
         count = self._look.search_count if self._look else 0
         if not self._look or count != len(self._seen_s):
             return
         film = [one for one in self._film if one.time_s <= frame.time_s]
-        film = film[: len(film) // BATCH * BATCH]
+        film = film[: len(film) // CROPS * CROPS]
         if film and not self.mouths.knows(len(film)):
             detections = self._look.finish()
             if all(len(faces) == 1 for faces in detections):
                 boxes = [face.box_xyxy for (face,) in detections]
-                self.mouths.look(film, guess_places(self._seen_s, boxes, film, frame))
+                self.mouths.find(film, guess_places(self._seen_s, boxes, film, frame))
         self.mouth_ms += (time.perf_counter() - started) * 1000
 
     def is_enough(self, clip: Clip) -> bool:

@@ -1,7 +1,7 @@
 """The mouth of the main person, about ten times a second: what the sound is compared with.
 
-The face is known in the sampled frames. In every second of the small grey frames between
-them, it is looked for where it must be about.
+The face is known in the sampled frames. In the small grey frames between them, it is
+looked for where it must be about.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from align.cascade import CROPS
 from align.faces import FaceDetector
-from align.warp import Region, align_part, is_plausible
+from align.warp import Region, align_part
 from utils.arrays import Float32Array, Float64Array, GreyArray
 from utils.media import AlignedFace, Clip, Frame, GreyFrame, MouthFilm, Waveform
 
@@ -22,18 +23,6 @@ MOUTH_PX = (14, 10)
 # Sound that is kept after the last frame
 _AFTER_S = 1.0
 
-# Of the frames, one in so many is searched for the face
-_KEY_EVERY = 2
-
-# Frames that are searched at a time
-_CROPS = 8
-
-BATCH = _KEY_EVERY * _CROPS
-"""Frames of a film that are looked at together."""
-
-# Five points (5, 2) in pixels of a frame
-_Landmarks = Float32Array | None
-
 # Mouth and chin of an aligned face
 _REGION: Region = (slice(74, 112), slice(28, 84))
 
@@ -41,78 +30,47 @@ _REGION: Region = (slice(74, 112), slice(28, 84))
 class MouthFinder:
     """Finds the mouth in the film of one clip, of which more may come.
 
-    Landmarks are found in every second frame, and are taken to move evenly between. What was
-    found stays where the face is looked for in the same frame and place as before.
+    What was found stays where the face is looked for in the same frame and place as before.
     """
 
     def __init__(self, detector: FaceDetector) -> None:
         self._detector = detector
         self._times_s: list[float] = []
         self._places: Float64Array = np.empty((0, 4))
-        self._found: list[_Landmarks] = []
+        self._mouths: list[Float32Array | None] = []
 
     def knows(self, count: int) -> bool:
         """Whether so many frames were looked at."""
-        return _KEY_EVERY * len(self._found) >= count
-
-    def look(self, film: Sequence[GreyFrame], places_xyxy: Float64Array) -> list[_Landmarks]:
-        """Find the landmarks in every second frame so far. None where no face is found.
-
-        `places_xyxy` (n, 4) are where the face is about, in pixels of the frames.
-        """
-        keys = film[::_KEY_EVERY]
-        places = places_xyxy[::_KEY_EVERY]
-        times_s = [frame.time_s for frame in keys]
-        start = self._count_known(times_s, places)
-        del self._found[start:]
-        for first in range(start, len(keys), _CROPS):
-            batch = slice(first, first + _CROPS)
-            self._found += self._locate(keys[batch], places[batch])
-        self._times_s = times_s
-        self._places = places
-        return list(self._found)
+        return len(self._mouths) >= count
 
     def find(
         self, film: Sequence[GreyFrame], places_xyxy: Float64Array
     ) -> list[Float32Array | None]:
-        """Cut the mouth (10, 14) out of each frame. None where no face is found.
+        """Find the mouth (10, 14) in each frame so far. None where no face is found.
 
-        `places_xyxy` are those of `look`.
+        `places_xyxy` (n, 4) are where the face is about, in pixels of the frames.
         """
-        landmarks: list[_Landmarks] = [None] * len(film)
-        landmarks[::_KEY_EVERY] = self.look(film, places_xyxy)
-        if len(film) % _KEY_EVERY == 0:
-            landmarks[-1:] = self._locate(film[-1:], places_xyxy[-1:])
         times_s = [frame.time_s for frame in film]
-        for i in range(1, len(film) - 1, _KEY_EVERY):
-            beside = slice(i - 1, i + 2)
-            landmarks[i] = _find_between(landmarks[beside], times_s[beside])
-        pairs = zip(film, landmarks, strict=True)
-        return [cut_mouth(frame.image, at) if at is not None else None for frame, at in pairs]
-
-    def _locate(self, film: Sequence[GreyFrame], places_xyxy: Float64Array) -> list[_Landmarks]:
-        faces = self._detector.locate([frame.image for frame in film], places_xyxy)
-        return [face.landmarks_xy if face else None for face in faces]
+        start = self._count_known(times_s, places_xyxy)
+        images = [frame.image for frame in film[start:]]
+        faces = self._detector.locate(images, places_xyxy[start:])
+        pairs = zip(images, faces, strict=True)
+        self._mouths[start:] = [
+            cut_mouth(image, face.landmarks_xy) if face else None for image, face in pairs
+        ]
+        self._times_s = times_s
+        self._places = places_xyxy
+        return list(self._mouths)
 
     def _count_known(self, times_s: Sequence[float], places_xyxy: Float64Array) -> int:
-        """Count the first frames of which all is known, in whole batches.
+        """Count the first frames whose mouths are known, in whole batches of the detector.
 
         So the same crops are always looked at together.
         """
         count = min(len(places_xyxy), len(self._places))
         is_same = (places_xyxy[:count] == self._places[:count]).all(axis=1)
         is_same &= np.equal(times_s[:count], self._times_s[:count])
-        return int(np.argmin([*is_same, False])) // _CROPS * _CROPS
-
-
-def _find_between(landmarks_xy: Sequence[_Landmarks], times_s: Sequence[float]) -> _Landmarks:
-    """The landmarks at the second of three times, by those at the first and the last."""
-    before, _, after = landmarks_xy
-    if before is None or after is None:
-        return None
-    share = (times_s[1] - times_s[0]) / (times_s[2] - times_s[0])
-    between = np.asarray(before + (after - before) * share, np.float32)
-    return between if is_plausible(between) else None
+        return int(np.argmin([*is_same, False])) // CROPS * CROPS
 
 
 def film_mouth(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +12,10 @@ import pytest
 from align.aligner import Aligner
 from align.decode import ReadLimits, read_clip
 from align.decoders import Decoders
-from align.faces import FaceDetector
 from align.film import thin_out
-from align.mouth_film import MouthFinder, cut_mouth
-from align.warp import TEMPLATE_XY
 from tests.support import media
-from utils.arrays import Float64Array, GreyArray
 from utils.config import CaptureSettings
-from utils.media import Clip, FaceDetection, GreyFrame, MouthFilm
+from utils.media import Clip, MouthFilm
 
 FEW = CaptureSettings(max_frames=4)
 
@@ -103,36 +98,6 @@ def test_the_mouth_of_who_talks_is_cut_out_of_the_film(clip: Path) -> None:
     assert film.mouths.std(axis=0).max() > 5
     assert film.sound.duration_s == pytest.approx(3.0, abs=0.2)
     assert "mouth" in capture.timings_ms
-
-
-class Eyes(FaceDetector):
-    """A detector that finds a drawn face where it is looked for, but not in black frames."""
-
-    def locate(
-        self, images: Sequence[GreyArray], boxes_xyxy: Float64Array
-    ) -> list[FaceDetection | None]:
-        """The template, in the corner of each place."""
-        places = zip(images, boxes_xyxy.astype(np.float32), strict=True)
-        faces = [FaceDetection(box, TEMPLATE_XY + box[:2], 1.0) for _, box in places]
-        return [face if image.any() else None for face, image in zip(faces, images, strict=True)]
-
-
-@pytest.mark.parametrize("count", [1, 2, 6, 7])
-def test_between_two_frames_a_face_moves_evenly(count: int) -> None:
-    """At uneven times, to the last frame, and not beside a frame without a face."""
-    times_s = np.array([0.0, 0.1, 0.3, 0.35, 0.4, 0.5, 0.6])[:count]
-    scene = np.random.default_rng(0).integers(1, 255, (200, 300), np.uint8)
-    film = [GreyFrame(scene, time_s) for time_s in times_s.tolist()]
-    places = np.column_stack([100 * times_s, 0 * times_s, 100 * times_s + 99, 0 * times_s + 99])
-    whole = MouthFinder(Eyes()).find(film, places)
-    for mouth, place in zip(whole, places, strict=True):
-        assert mouth is not None
-        expected = cut_mouth(scene, (TEMPLATE_XY + place[:2]).astype(np.float32))
-        np.testing.assert_allclose(mouth, expected, atol=1)
-    black = replace(film[0], image=np.zeros_like(scene))
-    found = MouthFinder(Eyes()).find([black, *film[1:]], places)
-    lost = [i for i, mouth in enumerate(found) if mouth is None]
-    assert lost == ([0, 1] if count > 2 else [0])
 
 
 def film_of(path: Path, clip: Clip) -> MouthFilm | None:

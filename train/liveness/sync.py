@@ -26,7 +26,7 @@ from utils.arrays import Float32Array, Float64Array
 from utils.file_hash import hash_file
 from utils.whole_file import whole_files
 
-NAME = "audio-visual-sync-2"
+NAME = "audio-visual-sync-3"
 THRESHOLD = 0.205
 """Correlation that 95 % of joined words reach, and clips of other cameras too."""
 
