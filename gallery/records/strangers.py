@@ -236,7 +236,7 @@ def page(
             f"limit must be 1 to {MAX_PAGE} and offset at least 0. Received: limit={limit},"
             f" offset={offset}"
         )
-    which = strangers.c.hidden.is_(hidden)
+    which = strangers.c.hidden == hidden
     query = (
         select(strangers).where(which).order_by(strangers.c.last_at.desc(), strangers.c.key.desc())
     )
