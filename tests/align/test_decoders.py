@@ -208,11 +208,13 @@ def wait_for_end(pids: list[int]) -> None:
 
 
 def is_running(pid: int) -> bool:
+    """Whether a process or one of its threads runs: it has ended with the last of them."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
     except OSError:
         return False
-    return text.rsplit(")", 1)[1].split()[0] != "Z"
+    return text.rsplit(")", 1)[1].split()[0] != "Z" or len(threads) > 1
 
 
 @pytest.mark.parametrize(
