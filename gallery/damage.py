@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from sqlalchemy.exc import OperationalError
+
 from utils.errors import StoreUnavailableError
+
+_T = TypeVar("_T")
 
 
 class DamagedError(StoreUnavailableError):
@@ -25,6 +32,40 @@ def damage_error(what: str, place: str = "the database") -> DamagedError:
     error = DamagedError(f"A row of {place} is damaged: it holds {what}.", HINT)
     error.what = what
     return error
+
+
+def is_undecodable(error: BaseException) -> bool:
+    """Whether the driver met a text that is not UTF-8. It tells no column, and no code."""
+    return "Could not decode" in str(error)
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether a value is damaged, and not the database locked or its disk at fault."""
+    return isinstance(error, DamagedError) or is_undecodable(error)
+
+
+def read_whole(
+    keys: Sequence[int],
+    read: Callable[[Sequence[int]], Iterable[_T]],
+    leave_out: Callable[[int], object],
+) -> list[_T]:
+    """Read rows by their keys. Where one is damaged, each half is read by itself.
+
+    `leave_out` is told the key of each damaged row. Other errors are raised.
+    """
+    if not keys:
+        return []
+    try:
+        return list(read(keys))
+    except (DamagedError, OperationalError) as error:
+        if not is_damage(error):
+            raise
+    if len(keys) == 1:
+        leave_out(keys[0])
+        return []
+    middle = len(keys) // 2
+    first = read_whole(keys[:middle], read, leave_out)
+    return first + read_whole(keys[middle:], read, leave_out)
 
 
 def name_kind(value: object) -> str:

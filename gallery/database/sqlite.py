@@ -30,7 +30,7 @@ from sqlalchemy import exc as sa
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.pool import QueuePool
 
-from gallery.damage import DamagedError, damage_error
+from gallery.damage import DamagedError, damage_error, is_undecodable
 from gallery.database import residue
 from gallery.database.base import Database, LockedError
 from gallery.database.file import (
@@ -252,7 +252,7 @@ class SqliteDatabase(Database):
         code = _code(error)
         # The texts of SQLite and of an OSError quote values and name paths
         log.error("database: %s", getattr(error, "strerror", None) or code)
-        if "Could not decode" in str(error):
+        if error is not None and is_undecodable(error):
             return damage_error("a text that is not UTF-8")
         if code == "SQLITE_FULL" or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
             return StorageFullError("The disk of the database is full.")

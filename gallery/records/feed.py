@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 
 from gallery import vectors
-from gallery.damage import DamagedError
+from gallery.damage import DamagedError, is_damage
 from gallery.encryption.sealing import Codec
 from gallery.table_base import Checked
 from gallery.tables import changes, meta, people, templates
@@ -134,8 +134,8 @@ def read_people(connection: Connection, keys: Sequence[int] | None = None) -> di
         try:
             rows = connection.execute(_query_people(keys is None), part).all()
             refs.update((row.key, PersonRef(*row)) for row in rows)
-        except (DamagedError, OperationalError):
-            if connection.dialect.name != "sqlite":
+        except (DamagedError, OperationalError) as error:
+            if not is_damage(error):
                 raise
             rows = connection.execute(_query_bytes(keys is None), part).all()
             refs.update((row.key, _repair(*row)) for row in rows)
@@ -197,8 +197,8 @@ def read_named(
     """
     try:
         return _read_named(connection, codec, encoder_ids, keys)
-    except (DamagedError, OperationalError):
-        if connection.dialect.name != "sqlite":
+    except (DamagedError, OperationalError) as error:
+        if not is_damage(error):
             raise
         whole = list(read_templates(connection, codec, encoder_ids, keys))
         return whole, read_people(connection, keys)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
 from sqlalchemy.exc import OperationalError
 
-from gallery.damage import DamagedError, damage_error
+from gallery.damage import DamagedError, damage_error, is_damage
 from gallery.encryption.sealing import Codec
 from gallery.records.job_files import close_if_done
 from gallery.tables import job_items, jobs
@@ -44,7 +44,7 @@ def read_claim(connection: Connection, key: int, codec: Codec) -> Claim | None:
     try:
         return _read(connection, key, codec)
     except (DamagedError, OperationalError) as error:
-        if connection.dialect.name != "sqlite":
+        if not is_damage(error):
             raise
         fault = _name_fault(error)
     mine = job_items.c.key == key

@@ -7,9 +7,10 @@ unchecked that came another way than through the web.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypedDict
 
 from sqlalchemy import (
@@ -23,10 +24,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import OperationalError
 
 from gallery import audit
-from gallery.damage import DamagedError
+from gallery.damage import damage_error, read_whole
 from gallery.names import (
     search_key,
     validate_name,
@@ -291,25 +291,23 @@ def with_end(connection: Connection) -> list[tuple[int, datetime]]:
     Whose row is damaged is left out, so that the terms of all others are kept.
     """
     keys = connection.scalars(select(people.c.key).where(_HAS_TERM).order_by(people.c.key))
-    return _find_ends(connection, list(keys))
+    return read_whole(list(keys), partial(_read_ends, connection), _tell_kept)
 
 
-def _find_ends(connection: Connection, keys: Sequence[int]) -> list[tuple[int, datetime]]:
-    """Find the ends of people by rising number. Where a row is damaged, each half by itself."""
-    if not keys:
-        return []
+def _read_ends(connection: Connection, keys: Sequence[int]) -> Iterator[tuple[int, datetime]]:
+    """Read the ends of people by rising number."""
     query = select(people).where(_HAS_TERM, people.c.key.between(keys[0], keys[-1]))
-    try:
-        rows = connection.execute(query).all()
-        return [(row.key, end) for row in rows if (end := as_person(row).expires_at) is not None]
-    except (DamagedError, OperationalError, OverflowError):
-        if connection.dialect.name != "sqlite":
-            raise
-    if len(keys) == 1:
-        log.error("a person is damaged and kept beyond any term: row %d (`cli.py check`)", keys[0])
-        return []
-    middle = len(keys) // 2
-    return _find_ends(connection, keys[:middle]) + _find_ends(connection, keys[middle:])
+    for row in connection.execute(query):
+        try:
+            end = as_person(row).expires_at
+        except OverflowError:
+            raise damage_error("a number that is too large", "people.retention_days") from None
+        if end is not None:
+            yield row.key, end
+
+
+def _tell_kept(key: int) -> None:
+    log.error("a person is damaged and kept beyond any term: row %d (`cli.py check`)", key)
 
 
 def columns(person_id: str, values: PersonChanges) -> dict[str, Any]:

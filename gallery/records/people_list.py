@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypedDict
 
 from sqlalchemy import (
@@ -20,9 +21,8 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.exc import OperationalError
 
-from gallery.damage import DamagedError
+from gallery.damage import read_whole
 from gallery.names import search_key
 from gallery.records import clock
 from gallery.records.people import Stock, as_person, stock_of
@@ -98,35 +98,29 @@ def page_of(connection: Connection, part: PeopleQuery) -> PeoplePage:
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[Row[Any]]:
-    """Read rows of `people`. Where some are damaged, read one by one, and leave those out."""
-    try:
-        return list(connection.execute(query))
-    except (DamagedError, OperationalError):
-        if connection.dialect.name != "sqlite":
-            raise
-    rows: list[Row[Any]] = []
-    for key in connection.scalars(query.with_only_columns(people.c.key)).all():
-        try:
-            rows += connection.execute(select(people).where(people.c.key == key)).all()
-        except (DamagedError, OperationalError):
-            log.error("a person is damaged and not listed: row %d (`cli.py check`)", key)
-    return rows
+    """Read rows of `people` in the order of a query, without those that are damaged."""
+    keys = connection.scalars(query.with_only_columns(people.c.key)).all()
+    rows = read_whole(keys, partial(_read_rows, connection), _tell_unlisted)
+    places = {key: place for place, key in enumerate(keys)}
+    return sorted(rows, key=lambda row: places[row.key])
+
+
+def _read_rows(connection: Connection, keys: Sequence[int]) -> Sequence[Row[Any]]:
+    return connection.execute(select(people).where(people.c.key.in_(keys))).all()
+
+
+def _tell_unlisted(key: int) -> None:
+    log.error("a person is damaged and not listed: row %d (`cli.py check`)", key)
 
 
 def _count(connection: Connection, keys: Sequence[int]) -> dict[int, Stock]:
     """Count templates. Where some are damaged, nothing is told of whose they are."""
-    try:
-        return stock_of(connection, keys)
-    except (DamagedError, OperationalError):
-        if connection.dialect.name != "sqlite":
-            raise
-    stocks: dict[int, Stock] = {}
-    for key in keys:
-        try:
-            stocks |= stock_of(connection, [key])
-        except (DamagedError, OperationalError):
-            log.error("templates are damaged and not counted: row %d (`cli.py check`)", key)
-    return stocks
+    stocks = read_whole(keys, lambda part: stock_of(connection, part).items(), _tell_uncounted)
+    return dict(stocks)
+
+
+def _tell_uncounted(key: int) -> None:
+    log.error("templates are damaged and not counted: row %d (`cli.py check`)", key)
 
 
 def list_keys(connection: Connection, search: str, limit: int | None) -> list[int]:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -26,11 +27,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import OperationalError
 
-from gallery.damage import DamagedError
+from gallery.damage import read_whole
 from gallery.records import clock, groups
-from gallery.records.clock import SKEW
 from gallery.table_base import bound_key
 from gallery.tables import deliveries, people, people_groups, sightings
 
@@ -167,31 +166,26 @@ def claim(connection: Connection, rules: Rules, now: datetime, limit: int) -> li
     gone = deliveries.c.receiver.not_in(rules.receivers)
     connection.execute(delete(deliveries).where(gone))
     # What is due later than any pause lasts was put off before the clock was set back
-    is_far = deliveries.c.next_at > now + timedelta(seconds=BACK_OFF_S[-1]) + SKEW
+    is_far = deliveries.c.next_at > now + timedelta(seconds=BACK_OFF_S[-1]) + clock.SKEW
     is_due = or_(deliveries.c.next_at <= now, is_far)
     due = select(deliveries.c.key).where(is_due).order_by(deliveries.c.next_at).limit(limit)
     numbers = list(connection.scalars(due))
     mine = deliveries.c.key.in_(numbers)
     connection.execute(update(deliveries).where(mine).values(next_at=now + LEASE))
-    return _read_whole(connection, numbers)
+    read = partial(_read_deliveries, connection)
+    return read_whole(numbers, read, partial(_give_up, connection))
 
 
-def _read_whole(connection: Connection, numbers: Sequence[int]) -> list[Delivery]:
-    """Read deliveries. One that is damaged, or of a damaged person, is given up."""
+def _read_deliveries(connection: Connection, numbers: Sequence[int]) -> list[Delivery]:
     query = _deliveries().where(deliveries.c.key.in_(numbers)).order_by(deliveries.c.key)
-    try:
-        return [_as_delivery(row) for row in connection.execute(query)]
-    except (DamagedError, OperationalError):
-        if connection.dialect.name != "sqlite":
-            raise
-    if len(numbers) > 1:
-        middle = len(numbers) // 2
-        first = _read_whole(connection, numbers[:middle])
-        return first + _read_whole(connection, numbers[middle:])
-    log.error("an event is damaged and not sent: delivery %d (`cli.py check`)", numbers[0])
-    mine = deliveries.c.key == numbers[0]
+    return [_as_delivery(row) for row in connection.execute(query)]
+
+
+def _give_up(connection: Connection, number: int) -> None:
+    """Give a delivery up that is damaged, or is of a damaged person."""
+    log.error("an event is damaged and not sent: delivery %d (`cli.py check`)", number)
+    mine = deliveries.c.key == number
     connection.execute(update(deliveries).where(mine).values(next_at=None, error="It is damaged."))
-    return []
 
 
 def has_deliveries(connection: Connection) -> bool:

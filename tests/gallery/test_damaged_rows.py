@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import Column, String, select
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 import cli
+from gallery.damage import damage_error, read_whole
 from gallery.database.foreign import find_foreign
 from gallery.store import NewPerson, Store
 from gallery.table_base import Checked
@@ -194,6 +195,29 @@ def test_the_terms_of_all_others_are_kept(
             True,
             False,
         ]
+
+
+def test_each_half_is_read_by_itself_around_a_damaged_row() -> None:
+    left_out: list[int] = []
+
+    def read(keys: Sequence[int]) -> list[int]:
+        if 3 in keys:
+            raise damage_error("a time")
+        return [key * 10 for key in keys]
+
+    assert read_whole([1, 2, 3, 4, 5], read, left_out.append) == [10, 20, 40, 50]
+    assert left_out == [3]
+
+
+def test_a_fault_of_the_disk_is_no_damage() -> None:
+    left_out: list[int] = []
+
+    def read(_: Sequence[int]) -> list[int]:
+        raise OperationalError("SELECT", {}, sqlite3.OperationalError("disk I/O error"))
+
+    with pytest.raises(OperationalError):
+        read_whole([1, 2], read, left_out.append)
+    assert left_out == []
 
 
 def test_a_check_lists_all_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
