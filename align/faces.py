@@ -106,7 +106,7 @@ def _load() -> Networks:
 class FirstLook:
     """A fast look at the frames of a clip as they come, in order of time.
 
-    It is as `FaceDetector.detect` in a third of the time: see `align.following`.
+    It is as `FaceDetector.detect` in less than half the time: see `align.following`.
     """
 
     def __init__(self, detector: FaceDetector) -> None:
