@@ -7,15 +7,15 @@ the last ones.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from align.cascade import CROPS
+from align.cutting import Cutter
 from align.faces import FaceDetector, FirstLook
 from align.film import RATE_HZ as FILM_HZ
-from align.mouth_film import MouthFinder, guess_places
+from align.mouth_film import MOUTHS, MouthFinder, guess_places
 from utils.beside import beside
 from utils.demand import Demand
 from utils.media import (
@@ -42,14 +42,16 @@ _MOST_FILM = 60 * FILM_HZ
 
 
 class Ahead(ExitStack):
-    """An `Audience` that looks at each frame and its mouth, and hears the sound beside.
+    """An `Audience` that looks at each frame, and hears the sound beside.
 
-    As a context, it ends when the hearing has ended.
+    While no frame is there, it finds mouths and cuts faces out of those that were. As a
+    context, it ends when the hearing has ended.
 
     Attributes:
-        look_ms: milliseconds that the looks took, and those of the opening that is enough.
-        mouth_ms: milliseconds that mouths took.
+        took_ms: milliseconds that "detect", "align" and "mouth" took so far. An opening that
+            is enough counts as "detect".
         mouths: finds them.
+        cutter: cuts faces out.
         opening: what was made of the opening. None where it is not enough.
     """
 
@@ -73,12 +75,13 @@ class Ahead(ExitStack):
         self._hearing: Future[None] | None = None
         self._heard: Future[Heard] = Future()
         self._look: FirstLook | None = None
-        self._seen_s: list[float] = []
+        self._seen: list[Frame] = []
+        self._detections: list[list[FaceDetection]] | None = None
         self._film: list[GreyFrame] = []
         self._has_sound = False
-        self.look_ms = 0.0
-        self.mouth_ms = 0.0
+        self.took_ms = dict.fromkeys(("detect", "align", "mouth"), 0.0)
         self.mouths = MouthFinder(detector)
+        self.cutter = Cutter()
         self.opening: Capture | None = None
 
     def hear(self, waveforms: tuple[Waveform, ...]) -> None:
@@ -97,14 +100,19 @@ class Ahead(ExitStack):
 
     def see(self, frame: Frame) -> Frame:
         """Look at the next frame."""
-        started = time.perf_counter()
-        if len(self._seen_s) < self._most_frames:
-            self._look = self._look or FirstLook(self._detector)
-            self._look.add(frame.image)
-            self._seen_s.append(frame.time_s)
-        self.look_ms += (time.perf_counter() - started) * 1000
-        self._find_mouths(frame)
+        if len(self._seen) < self._most_frames:
+            with self._timing("detect"):
+                self._look = self._look or FirstLook(self._detector)
+                self._look.add(frame.image)
+            self._seen.append(frame)
+            self._detections = None
         return frame
+
+    @contextmanager
+    def _timing(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.took_ms[stage] += (time.perf_counter() - started) * 1000
 
     def forget(self, count: int, filmed: int) -> None:
         """Forget all that was seen, if only some of it is void. It is looked at in the end.
@@ -116,6 +124,7 @@ class Ahead(ExitStack):
             self._look = None
             self._most_frames = 0
             self.mouths = MouthFinder(self._detector)
+            self.cutter = Cutter()
 
     def film(self, frame: GreyFrame) -> GreyFrame:
         """Keep the frame, until the face is found in the frames beside it."""
@@ -123,32 +132,51 @@ class Ahead(ExitStack):
             self._film.append(frame)
         return frame
 
-    def _find_mouths(self, frame: Frame) -> None:
-        """Find mouths in the film where one face alone is seen so far, a batch at a time."""
-        started = time.perf_counter()
-        count = self._look.search_count if self._look else 0
-        if not self._look or count != len(self._seen_s):
-            return
-        film = [one for one in self._film if one.time_s <= frame.time_s]
-        film = film[: len(film) // CROPS * CROPS]
-        if film and not self.mouths.knows(len(film)):
-            detections = self._look.finish()
-            if all(len(faces) == 1 for faces in detections):
-                boxes = [face.box_xyxy for (face,) in detections]
-                self.mouths.find(film, guess_places(self._seen_s, boxes, film, frame))
-        self.mouth_ms += (time.perf_counter() - started) * 1000
+    def spend_time(self) -> bool:
+        """Find mouths, or cut a face out, in what is seen so far."""
+        if self._look is None:
+            return False
+        if self._detections is None:
+            with self._timing("detect"):
+                self._detections = self._look.list_so_far()
+        return self._find_mouths(self._detections) or self._cut_face(self._detections)
+
+    def _find_mouths(self, detections: Sequence[Sequence[FaceDetection]]) -> bool:
+        """Find mouths in the film where one face alone is seen so far, some at a time."""
+        film = [one for one in self._film if one.time_s <= self._seen[-1].time_s]
+        film = film[: len(film) // MOUTHS * MOUTHS]
+        if self.mouths.knows(len(film)) or any(len(faces) != 1 for faces in detections):
+            return False
+        with self._timing("mouth"):
+            boxes = [face.box_xyxy for (face,) in detections]
+            seen_s = [frame.time_s for frame in self._seen]
+            self.mouths.find(film, guess_places(seen_s, boxes, film, self._seen[-1]))
+        return True
+
+    def _cut_face(self, detections: Sequence[Sequence[FaceDetection]]) -> bool:
+        """Cut out the next face that is alone in its frame."""
+        pairs = zip(self._seen, detections, strict=True)
+        alone = [(frame, faces[0]) for frame, faces in pairs if len(faces) == 1]
+        place = next((one for one in alone if not self.cutter.knows(one)), None)
+        if place is None:
+            return False
+        with self._timing("align"):
+            self.cutter.cut([place])
+        return True
 
     def is_enough(self, clip: Clip) -> bool:
         """Examine the opening where the demand allows it: once, as it takes time."""
-        started = time.perf_counter()
         if self._demand is None or self._is_examined or not self._is_allowed(clip, self._demand):
             return False
         self._is_examined = True
+        started = time.perf_counter()
+        before_ms = sum(self.took_ms.values())
         capture = self._examine(clip, self)
         if capture is None or not self._demand.is_met(capture):
             return False
         self.opening = capture
-        self.look_ms += (time.perf_counter() - started) * 1000
+        other_ms = sum(self.took_ms.values()) - before_ms
+        self.took_ms["detect"] += (time.perf_counter() - started) * 1000 - other_ms
         return True
 
     def _is_allowed(self, clip: Clip, demand: Demand) -> bool:
@@ -159,9 +187,17 @@ class Ahead(ExitStack):
         return demand.allows(speech, -start_s, until_s - start_s)
 
     def find(self, frames: Sequence[Frame]) -> list[list[FaceDetection]] | None:
-        """What the looks found in these frames. None where others were seen."""
-        is_all = self._look and [frame.time_s for frame in frames] == self._seen_s
-        return self._look.finish() if self._look and is_all else None
+        """What the looks found in these frames. None where others were seen.
+
+        What is left to be done is done meanwhile, as if no others are found.
+        """
+        if not self._look or [f.time_s for f in frames] != [f.time_s for f in self._seen]:
+            return None
+        with beside(self._look.finish) as last_look:
+            while self.spend_time():
+                pass
+            with self._timing("detect"):
+                return last_look.result()
 
     def result(self) -> Heard:
         """Wait for what was heard."""

@@ -125,7 +125,7 @@ class Aligner:
             self._read(path, filename, limits, ahead) as (clip, timings),
         ):
             read_ms = (time.perf_counter() - started) * 1000
-            timings["decode"] = read_ms - timings["sound"] - ahead.look_ms - ahead.mouth_ms
+            timings["decode"] = read_ms - timings["sound"] - sum(ahead.took_ms.values())
             if ahead.opening is None:
                 capture = self._examine(clip, ahead, timings)
             else:
@@ -152,11 +152,13 @@ class Aligner:
 
     def _see(self, clip: Clip, ahead: Ahead, timings: dict[str, float]) -> Capture:
         """Find faces and speech. The mouth is not filmed yet."""
+        first_look = ahead.find(clip.frames)
         with timed(timings, "detect"):
-            detections = find_faces(self._detector, clip.frames, ahead.find(clip.frames))
-        timings["detect"] += ahead.look_ms
+            detections = find_faces(self._detector, clip.frames, first_look)
         with timed(timings, "align"):
-            faces = analyse_faces(clip.frames, detections, self._settings.min_face_px)
+            faces = analyse_faces(clip.frames, detections, self._settings.min_face_px, ahead.cutter)
+        for stage in ("detect", "align"):
+            timings[stage] += ahead.took_ms[stage]
         view = _glance(clip.frames, detections)
         speech, _, timings["speech"] = ahead.result()
         return Capture(
@@ -178,7 +180,7 @@ class Aligner:
         heard = ahead.result()[1]
         with timed(capture.timings_ms, "mouth"):
             film = film_mouth(ahead.mouths, clip, capture.face_analysis.faces, heard)
-        capture.timings_ms["mouth"] += ahead.mouth_ms
+        capture.timings_ms["mouth"] += ahead.took_ms["mouth"]
         return replace(capture, mouth_film=film)
 
     def _hear(

@@ -33,6 +33,10 @@ class Audience(Protocol):
         """Whether what is read of a clip so far is all that is needed of its picture."""
         ...
 
+    def spend_time(self) -> bool:
+        """Do a piece of work while nothing new is there. Returns whether there was some."""
+        ...
+
 
 class Nobody:
     """An audience that does nothing."""
@@ -54,4 +58,8 @@ class Nobody:
     def is_enough(self, clip: Clip) -> bool:
         """Want all of the clip."""
         del clip
+        return False
+
+    def spend_time(self) -> bool:
+        """Have nothing to do."""
         return False

@@ -89,6 +89,11 @@ class DecoderProcess:
         """Whether it runs."""
         return self._process.poll() is None
 
+    @property
+    def has_spoken(self) -> bool:
+        """Whether it has said something that nobody has listened to yet, or has ended."""
+        return self._connection.poll()
+
     def ask(self, *arguments: object) -> dict[str, Any]:
         """Send the arguments of a file, and wait for what the process says of it first.
 

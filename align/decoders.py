@@ -109,7 +109,7 @@ class _Decoder:
                     tell = take_news(answer["news"], self._memory.view, audience)
                 reply = tell()
                 is_asked = "opening" in answer["news"]
-                answer = self.process.ask(reply) if is_asked else self.process.listen()
+                answer = self.process.ask(reply) if is_asked else self._listen(audience)
             with refuse_nonsense():
                 if "clip" in answer:
                     return take_over(answer["clip"], self._memory.view), answer["timings_ms"]
@@ -118,6 +118,12 @@ class _Decoder:
             self.process.end()  # it goes on to speak of this file, or is damaged
             raise
         raise error
+
+    def _listen(self, audience: Audience) -> dict[str, Any]:
+        """Wait for what the process says next. Meanwhile the audience may work."""
+        while not self.process.has_spoken and audience.spend_time():
+            pass
+        return self.process.listen()
 
     def tidy(self) -> None:
         """Give memory back, and start a new process where this one has ended."""

@@ -11,17 +11,17 @@ import threading
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import astuple
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 
 from align import cascade
 from align.copies import Copy, is_tiny, shrink, shrink_factor
+from align.cutting import Cutter, Place
 from align.detector_networks import Networks, load_networks
 from align.following import Follower
 from align.looks import CLOSE_PX, FAST_PX, THOROUGH_PX, look_again, select_upright
 from align.mouth import measure_motion
-from align.quality import assess_face
 from align.tracks import (
     LIKELY,
     SURE,
@@ -33,9 +33,8 @@ from align.tracks import (
     select_candidates,
     select_others,
 )
-from align.warp import align, is_plausible
+from align.warp import is_plausible
 from utils.arrays import Float64Array, GreyArray, ImageArray
-from utils.beside import beside
 from utils.media import AlignedFace, FaceAnalysis, FaceDetection, FaceQuality, Frame, OtherFace
 
 # Frames that are looked at a second time
@@ -50,8 +49,8 @@ _MORE_FRAMES = 2
 Faces = Sequence[Sequence[FaceDetection]]
 """Per frame the detections."""
 
-# Faces from which another thread cuts half of them out
-_WORTH_SHARING = 4
+Made = dict[bytes, FaceDetection | None]
+"""What was made of rows of the cascade, by their bytes."""
 
 _THREADS = min(2, os.cpu_count() or 1)
 _LOADING = threading.Lock()
@@ -92,9 +91,7 @@ class FaceDetector:
         """Find one face again in each grey image, given its place in pixels: `cascade.locate`."""
         faces: list[FaceDetection | None] = [None] * len(images)
         for row in cascade.locate(images, boxes_xyxy, self.load()):
-            detection = _to_detection(row, 1)
-            if is_plausible(detection.landmarks_xy):
-                faces[int(row[0])] = detection
+            faces[int(row[0])] = _to_detection(row, 1)
         return faces
 
 
@@ -113,6 +110,7 @@ class FirstLook:
         self._follower = Follower(detector.load(), is_thorough=detector.is_thorough)
         self._count = 0
         self._factor: int | None = None
+        self._made: Made = {}
 
     def add(self, image: ImageArray) -> None:
         """Look at the next frame."""
@@ -122,18 +120,22 @@ class FirstLook:
         if self._factor is not None:
             self._follower.add(Copy(image, self._factor))
 
-    @property
-    def search_count(self) -> int:
-        """How many frames are searched for good. Others wait for the next one."""
-        return self._follower.search_count
+    def list_so_far(self) -> list[list[FaceDetection]]:
+        """Per frame the detections so far, which those to come may change.
+
+        None are known of a frame that waits for the next one.
+        """
+        return self._deal(self._follower.so_far)
 
     def finish(self) -> list[list[FaceDetection]]:
         """Per frame so far the detections, surest first, in pixels of that frame.
 
         More frames may come, and are seen as if this had not been asked.
         """
-        rows = copy(self._follower).finish()
-        return _to_detections(rows, self._count, self._factor or 1)
+        return self._deal(copy(self._follower).finish())
+
+    def _deal(self, rows: Float64Array) -> list[list[FaceDetection]]:
+        return _to_detections(rows, self._count, self._factor or 1, self._made)
 
 
 def find_faces(
@@ -223,6 +225,7 @@ def analyse_faces(
     frames: Sequence[Frame],
     detections: Sequence[Sequence[FaceDetection]],
     min_face_px: float,
+    cutter: Cutter | None = None,
 ) -> FaceAnalysis:
     """Choose the main person and align that face in every frame.
 
@@ -230,13 +233,15 @@ def analyse_faces(
         frames: the sampled frames.
         detections: the faces of each frame.
         min_face_px: narrower faces are left out.
+        cutter: cuts faces out of these frames. It may have begun.
     """
+    cutter = cutter or Cutter()
     tracks = link([_select_wide(faces, min_face_px) for faces in detections])
     candidates = select_candidates(tracks, len(frames))
-    main = _choose_main(frames, candidates)
+    main = _choose_main(frames, candidates, cutter)
     if main is None:
         return FaceAnalysis(faces=(), people_in_view=0, frames_read=len(frames), quality=None)
-    faces = _align_track(frames, main)
+    faces = _align_track(frames, main, cutter)
     return FaceAnalysis(
         faces=tuple(faces),
         people_in_view=count_people(tracks, main, len(frames)),
@@ -244,7 +249,7 @@ def analyse_faces(
         quality=_median_quality(faces),
         others=tuple(
             OtherFace(
-                faces=tuple(_align_track(frames, track)),
+                faces=tuple(_align_track(frames, track, cutter)),
                 is_together=not set(track.frames).isdisjoint(main.frames),
             )
             for track in select_others(tracks, main, len(frames))
@@ -252,30 +257,23 @@ def analyse_faces(
     )
 
 
-def _choose_main(frames: Sequence[Frame], candidates: Sequence[Track]) -> Track | None:
+def _choose_main(
+    frames: Sequence[Frame], candidates: Sequence[Track], cutter: Cutter
+) -> Track | None:
     """Choose the main person. Mouths are only looked at where there is a choice."""
     if len(candidates) < 2:
         return next(iter(candidates), None)
     height, width = frames[0].image.shape[:2]
-    motions = [measure_motion(_cut_out(frames, track)) for track in candidates]
+    motions = []
+    for track in candidates:
+        faces = cutter.cut(_list_places(frames, track))
+        motions.append(measure_motion([face.image for face in faces]))
     return choose_main(candidates, motions, View(width, height, len(frames)))
 
 
-def _cut_out(frames: Sequence[Frame], track: Track) -> list[ImageArray]:
-    """The aligned faces of a track in order of time. Two threads share more than a few."""
-    places = list(zip(track.frames, track.detections, strict=True))
-    cut = partial(_cut_places, frames)
-    if len(places) < _WORTH_SHARING:
-        return cut(places)
-    middle = len(places) // 2
-    with beside(partial(cut, places[middle:])) as rest:
-        return cut(places[:middle]) + rest.result()
-
-
-def _cut_places(
-    frames: Sequence[Frame], places: Sequence[tuple[int, FaceDetection]]
-) -> list[ImageArray]:
-    return [align(frames[index].image, face.landmarks_xy, halve=True) for index, face in places]
+def _list_places(frames: Sequence[Frame], track: Track) -> list[Place]:
+    """The places of a track in order of time."""
+    return [(frames[i], face) for i, face in zip(track.frames, track.detections, strict=True)]
 
 
 def _list_larger_looks(image: ImageArray) -> list[int]:
@@ -287,24 +285,35 @@ def _list_larger_looks(image: ImageArray) -> list[int]:
     return [about_px for about_px, before, after in steps if after != before]
 
 
-def _to_detections(rows: Float64Array, count: int, factor: int) -> list[list[FaceDetection]]:
-    """Deal the rows of the cascade out to `count` images, without what cannot be a face."""
+def _to_detections(
+    rows: Float64Array, count: int, factor: int, made: Made | None = None
+) -> list[list[FaceDetection]]:
+    """Deal the rows of the cascade out to `count` images, without what cannot be a face.
+
+    What was `made` of a row before is taken again.
+    """
+    made = {} if made is None else made
     detections: list[list[FaceDetection]] = [[] for _ in range(count)]
     for row in rows:
-        detection = _to_detection(row, factor)
-        if is_plausible(detection.landmarks_xy):
+        key = row.tobytes()
+        if key not in made:
+            made[key] = _to_detection(row, factor)
+        if (detection := made[key]) is not None:
             detections[int(row[0])].append(detection)
     return detections
 
 
-def _to_detection(row: Float64Array, factor: int) -> FaceDetection:
+def _to_detection(row: Float64Array, factor: int) -> FaceDetection | None:
     """Turn a row of the cascade into a detection in pixels of the full image.
 
-    The middle of a pixel of the copy lies (factor − 1) / 2 into its square.
+    The middle of a pixel of the copy lies (factor − 1) / 2 into its square. None is what
+    cannot be a face.
     """
     landmarks = np.stack([row[6:11], row[11:16]], axis=1)
     points = np.concatenate([row[1:5].reshape(2, 2), landmarks])
     points = (points * factor + (factor - 1) / 2).astype(np.float32)
+    if not is_plausible(points[2:]):
+        return None
     return FaceDetection(
         box_xyxy=points[:2].reshape(4), landmarks_xy=points[2:], score=float(row[5])
     )
@@ -314,18 +323,9 @@ def _select_wide(faces: Sequence[FaceDetection], min_face_px: float) -> list[Fac
     return [face for face in faces if face.width_px >= min_face_px]
 
 
-def _align_track(frames: Sequence[Frame], track: Track) -> list[AlignedFace]:
+def _align_track(frames: Sequence[Frame], track: Track, cutter: Cutter) -> list[AlignedFace]:
     """Align the face of a track in each of its frames. The best face comes first."""
-    faces = []
-    images = _cut_out(frames, track)
-    for index, detection, image in zip(track.frames, track.detections, images, strict=True):
-        face = AlignedFace(
-            image=image,
-            detection=detection,
-            time_s=frames[index].time_s,
-            quality=assess_face(image, detection),
-        )
-        faces.append(face)
+    faces = cutter.cut(_list_places(frames, track))
     return sorted(faces, key=lambda face: -face.quality.score)
 
 

@@ -61,9 +61,12 @@ class Follower:
             self._take_turn(newest)
 
     @property
-    def search_count(self) -> int:
-        """How many images are searched for good: those up to the last turn."""
-        return self._last_turn + 1
+    def so_far(self) -> Float64Array:
+        """Rows (n, 16) of faces that are searched for good, and of those that are followed.
+
+        The latter count unless the next turn shows others.
+        """
+        return np.concatenate([self._rows, self._followed]) if self._is_plain else self._rows
 
     def finish(self) -> Float64Array:
         """Return the (n, 16) rows of all images, surest first."""

@@ -88,6 +88,10 @@ class Sender:
         self._send({"opening": self.finish(clip)})
         return self._receive()
 
+    def spend_time(self) -> bool:
+        """Have nothing to do: this process decodes."""
+        return False
+
     def forget(self, count: int, filmed: int) -> None:
         """Give the place of the last frames to those to come."""
         if count:

@@ -6,12 +6,11 @@ looked for where it must be about.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 
-from align.cascade import CROPS
 from align.faces import FaceDetector
 from align.warp import Region, align_part
 from utils.arrays import Float32Array, Float64Array, GreyArray
@@ -19,6 +18,12 @@ from utils.media import AlignedFace, Clip, Frame, GreyFrame, MouthFilm, Waveform
 
 MOUTH_PX = (14, 10)
 """Width and height of a mouth. More pixels tell no more about the sound."""
+
+MOUTHS = 8
+"""Frames that are looked at together: the fewer, the more is done before the clip is read.
+
+Each at a time takes a third longer.
+"""
 
 # Sound that is kept after the last frame
 _AFTER_S = 1.0
@@ -52,25 +57,31 @@ class MouthFinder:
         """
         times_s = [frame.time_s for frame in film]
         start = self._count_known(times_s, places_xyxy)
-        images = [frame.image for frame in film[start:]]
-        faces = self._detector.locate(images, places_xyxy[start:])
-        pairs = zip(images, faces, strict=True)
-        self._mouths[start:] = [
-            cut_mouth(image, face.landmarks_xy) if face else None for image, face in pairs
-        ]
+        del self._mouths[start:]
+        for first in range(start, len(film), MOUTHS):
+            together = slice(first, first + MOUTHS)
+            self._mouths += self._look(film[together], places_xyxy[together])
         self._times_s = times_s
         self._places = places_xyxy
         return list(self._mouths)
 
-    def _count_known(self, times_s: Sequence[float], places_xyxy: Float64Array) -> int:
-        """Count the first frames whose mouths are known, in whole batches of the detector.
+    def _look(
+        self, film: Sequence[GreyFrame], places_xyxy: Float64Array
+    ) -> Iterator[Float32Array | None]:
+        images = [frame.image for frame in film]
+        faces = self._detector.locate(images, places_xyxy)
+        for image, face in zip(images, faces, strict=True):
+            yield cut_mouth(image, face.landmarks_xy) if face else None
 
-        So the same crops are always looked at together.
+    def _count_known(self, times_s: Sequence[float], places_xyxy: Float64Array) -> int:
+        """Count the first frames whose mouths are known, as many as are looked at together.
+
+        So it is always the same ones.
         """
         count = min(len(places_xyxy), len(self._places))
         is_same = (places_xyxy[:count] == self._places[:count]).all(axis=1)
         is_same &= np.equal(times_s[:count], self._times_s[:count])
-        return int(np.argmin([*is_same, False])) // CROPS * CROPS
+        return int(np.argmin([*is_same, False])) // MOUTHS * MOUTHS
 
 
 def film_mouth(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,16 +13,14 @@ import pytest
 from align.ahead import Ahead, Heard
 from align.aligner import Aligner
 from align.audience import Nobody
-from align.cascade import CROPS
 from align.confinement import Confinement
 from align.decode import ReadLimits, read_clip, read_timed
 from align.decoders import Decoders
 from align.faces import FaceDetector, FirstLook
 from align.film import RATE_HZ as FILM_HZ
-from align.mouth_film import MouthFinder
+from align.mouth_film import MOUTHS, MouthFinder
 from align.speech import analyse_speech
 from tests.support import media
-from utils.arrays import Float64Array, GreyArray
 from utils.config import CaptureSettings
 from utils.errors import MediaUnreadableError
 from utils.media import Capture, Clip, Frame, GreyFrame, SpeechAnalysis, Waveform
@@ -228,7 +225,7 @@ def test_mouths_are_those_of_each_frame_where_groups_are_decoded_anew(
 
 def test_mouths_that_are_known_are_of_the_same_frames() -> None:
     scene = media.scene(1, (320, 240), 120)
-    film = [GreyFrame(scene[..., 0] // 2 + n, n / FILM_HZ) for n in range(CROPS + 1)]
+    film = [GreyFrame(scene[..., 0] // 2 + n, n / FILM_HZ) for n in range(MOUTHS + 1)]
     detector = FaceDetector()
     look = FirstLook(detector)
     look.add(scene)
@@ -249,32 +246,6 @@ def read_here(
 ) -> Iterator[tuple[Clip, dict[str, float]]]:
     """Read in this process, for nobody."""
     yield read_timed(path, limits, name)
-
-
-def test_mouths_are_those_of_the_whole_film(
-    decoders: Decoders, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = media.write_clip(folder / "mouths.mp4", person=1, seconds=4.2, fps=10)
-    looks: list[int] = []
-
-    def locate(self: FaceDetector, images: Sequence[GreyArray], boxes: Float64Array) -> Any:
-        looks.append(len(images))
-        return original(self, images, boxes)
-
-    original = FaceDetector.locate
-    monkeypatch.setattr(FaceDetector, "locate", locate)
-    at_once = Aligner(
-        SETTINGS, lambda path, name, limits, _: decoders.read(path, name, limits), film_s=8.0
-    )
-    ahead = Aligner(SETTINGS, decoders.read, film_s=8.0)
-    here, there = (one.analyse(path).mouth_film for one in (at_once, ahead))
-    assert here is not None
-    assert there is not None
-    np.testing.assert_array_equal(here.mouths, there.mouths)
-    np.testing.assert_array_equal(here.times_s, there.times_s)
-    whole, first, rest = looks
-    assert whole == first + rest
-    assert first >= 16
 
 
 def hear_nothing(_: tuple[Waveform, ...], tell: Callable[[Heard], None]) -> None:

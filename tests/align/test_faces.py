@@ -223,7 +223,7 @@ def test_a_single_face_needs_no_other_thread(
 ) -> None:
     frames = frames_of(scene(1, (480, 360), 200))
     detections = find_faces(detector, frames)
-    monkeypatch.setattr("align.faces.beside", None)
+    monkeypatch.setattr("align.cutting.beside", None)
     assert len(analyse_faces(frames, detections, 24).faces) == 1
 
 
