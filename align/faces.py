@@ -52,6 +52,7 @@ Faces = Sequence[Sequence[FaceDetection]]
 Made = dict[bytes, FaceDetection | None]
 """What was made of rows of the cascade, by their bytes."""
 
+# Threads of a second look, which is not beside decoding and waits for nothing else
 _THREADS = min(2, os.cpu_count() or 1)
 _LOADING = threading.Lock()
 
@@ -63,10 +64,14 @@ class FaceDetector:
         """`is_thorough`: a first look takes no plain face for granted (`align.following`)."""
         self.is_thorough = is_thorough
 
-    def load(self) -> Networks:
-        """Load the networks. Idempotent, and several threads may call it."""
+    def load(self, threads: int = 1) -> Networks:
+        """Load the networks that run in so many threads. Idempotent, and threads may call it.
+
+        One thread takes a seventh less of the processors than two, and looks at a frame
+        well before the next one is decoded.
+        """
         with _LOADING:
-            return _load()
+            return _load(threads)
 
     def detect(self, images: Sequence[ImageArray], about_px: int) -> list[list[FaceDetection]]:
         """Find the faces in images of one clip.
@@ -82,7 +87,8 @@ class FaceDetector:
         if not images or is_tiny(images[0]):
             return [[] for _ in images]
         factor = shrink_factor(images[0].shape[1], images[0].shape[0], about_px)
-        rows = cascade.detect([shrink(image, factor) for image in images], self.load())
+        networks = self.load(_THREADS)
+        rows = cascade.detect([shrink(image, factor) for image in images], networks)
         return _to_detections(rows, len(images), factor)
 
     def locate(
@@ -96,8 +102,8 @@ class FaceDetector:
 
 
 @cache
-def _load() -> Networks:
-    return load_networks(_THREADS)
+def _load(threads: int) -> Networks:
+    return load_networks(threads)
 
 
 class FirstLook:
