@@ -199,6 +199,8 @@ def _cells_to_rows(cells: Float32Array, scale: float) -> Float64Array:
         scale: factor by which the image was shrunk.
     """
     image, y, x = np.nonzero(cells[:, 4] > _LEAST_LOG_ODDS)
+    if not len(image):
+        return np.empty((0, 6))
     corner = np.stack([x, y], axis=1) * _STRIDE + 1.0
     side = _CELL_PX - 1
     likely = cells[image, :, y, x]
@@ -231,7 +233,8 @@ def _adjust(rows: Float64Array, offsets: Float32Array, faces: Float32Array) -> F
     The offsets (n, 4) are shares of width and height.
     """
     rows = rows.copy()
-    rows[:, 1:5] += offsets * np.tile(rows[:, 3:5] - rows[:, 1:3] + 1, 2)
+    sides = rows[:, 3:5] - rows[:, 1:3] + 1
+    rows[:, 1:5] += offsets * np.concatenate([sides, sides], axis=1)
     rows[:, 5] = faces[:, 1]
     return rows
 
@@ -241,9 +244,10 @@ def _suppress_by_image(rows: Float64Array, limit: float) -> Float64Array:
 
     The table of overlaps grows with the square of the number of rows.
     """
-    images = np.unique(rows[:, 0])
-    rest = [suppress(rows[rows[:, 0] == image], limit) for image in images]
-    return np.concatenate(rest) if rest else rows
+    images = sorted(set(rows[:, 0].tolist()))
+    if len(images) < 2:
+        return suppress(rows, limit)
+    return np.concatenate([suppress(rows[rows[:, 0] == image], limit) for image in images])
 
 
 def _run(
@@ -261,18 +265,17 @@ def _cut_crops(images: Images, rows: Float64Array, size: int) -> list[ImageArray
     """
     height, width = images[0].shape[:2]
     shrink = np.array([(width - 1) / width, (height - 1) / height])
+    matrices = np.zeros((len(rows), 2, 3))
+    first = rows[:, 1:3] * shrink
+    matrices[:, :, 2] = first
+    matrices[:, [0, 1], [0, 1]] = (rows[:, 3:5] * shrink - first) / (size - 1)
     crops: list[ImageArray] = []
-    for row in rows:
-        first = row[1:3] * shrink
-        last = row[3:5] * shrink
-        step = (last - first) / (size - 1)
-        matrix = np.array([[step[0], 0, first[0]], [0, step[1], first[1]]])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for index, matrix in zip(rows[:, 0].tolist(), matrices, strict=True):
         crop = cv2.warpAffine(
-            images[int(row[0])],
+            images[int(index)],
             matrix,
             (size, size),
-            flags=flags,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderValue=(127, 127, 127),
         )
         grey = crop.ndim == 2

@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from copy import copy
-from dataclasses import astuple
 from functools import cache
 
 import numpy as np
@@ -339,5 +338,5 @@ def _median_quality(faces: Sequence[AlignedFace]) -> FaceQuality | None:
     """Quality of a face over the clip: the median of each property by itself."""
     if not faces:
         return None
-    table = np.array([astuple(face.quality) for face in faces])
+    table = np.array([list(vars(face.quality).values()) for face in faces])
     return FaceQuality(*np.median(table, axis=0).tolist())

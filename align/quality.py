@@ -7,6 +7,8 @@ real clips (docs/measurements/decode.md). All functions are pure.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -118,8 +120,8 @@ def score_face(
         _ramp(contrast, 0.02, 0.10),
         _ramp(confidence, 0.5, 0.95),
     )
-    return float(np.sqrt(np.prod(factors)))
+    return math.sqrt(math.prod(factors))
 
 
 def _ramp(value: float, low: float, high: float) -> float:
-    return float(np.clip((value - low) / (high - low), 0.0, 1.0))
+    return min(max((value - low) / (high - low), 0.0), 1.0)
