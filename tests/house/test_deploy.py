@@ -80,6 +80,23 @@ def test_units_start_what_exists(unit: str) -> None:
     if words[1] == "cli.py":
         cli.cli.commands[words[2]].make_context(words[2], words[3:])
     assert parsed["Service"]["User"] == "duet"
+    # else systemd ends the decoders of the clips that the service finishes
+    assert parsed["Service"]["KillMode"] == "mixed"
+
+
+def test_the_command_has_the_settings_of_the_unit() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.read(DEPLOY / "duet.service", encoding="utf-8")
+    service = unit["Service"]
+    words = shlex.split((DEPLOY / "duet").read_text(encoding="utf-8"), comments=True)
+    expected = {f"--setenv={pair}" for pair in service["Environment"].split()}
+    expected |= {
+        f"--uid={service['User']}",
+        f"--working-directory={service['WorkingDirectory']}",
+        f"--property=EnvironmentFile={service['EnvironmentFile']}",
+        f"--property=UMask={service['UMask']}",
+    }
+    assert expected <= set(words), expected - set(words)
 
 
 def test_the_limit_of_uploads_is_that_of_the_service() -> None:
