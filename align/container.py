@@ -28,8 +28,12 @@ _OPEN_OPTIONS = {"protocol_whitelist": "file"}
 UNDECODABLE = (av.error.FFmpegError, ValueError, NotImplementedError, ArithmeticError)
 """What PyAV raises for a file or a packet that is damaged, or of a rare kind."""
 
-# Frames per second of a stream that does not state its rate
+# Frames per second of a stream that does not state its rate, or one that no camera has
 _USUAL_RATE = 25
+_MOST_RATE = 1000
+
+# So many packets in a row may have one time: a hidden frame and the one that is shown
+_MOST_SAME = 2
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,18 @@ class TimedPacket:
 
 
 @dataclass
+class _Stamp:
+    """Time stamp of the packet read last: in ticks, and how many in a row have had it.
+
+    `end_s` is when the frame after it is due, by the clock of the file.
+    """
+
+    ticks: int | None = None
+    same: int = 0
+    end_s: float = 0.0
+
+
+@dataclass
 class Track:
     """One stream of the file and its packets in decoding order.
 
@@ -63,6 +79,7 @@ class Track:
     first_s: float | None = None
     end_s: float = 0.0
     stated_end_s: float | None = None
+    _last: _Stamp = field(default_factory=_Stamp)
 
     @cached_property
     def time_base(self) -> Fraction:
@@ -237,25 +254,38 @@ class _PacketReader:
 def measure_time_s(packet: av.Packet[Any], track: Track) -> float | None:
     """When a packet is shown, from the first packet of its stream.
 
-    None for an empty packet. A packet without a time takes that of its decoding, or a
-    guess.
+    None for an empty packet. A packet without a usable time is given one: a frame after
+    the packet before it.
     """
     if packet.size == 0:
         return None
     stamp = packet.pts if packet.pts is not None else packet.dts
-    time_s = _guess_s(track) if stamp is None else scale_ticks(stamp, track.time_base)
+    if not _is_usable(stamp, track):
+        stamp = packet.pts = round(track._last.end_s / (track.time_base or 1))
+    time_s = scale_ticks(stamp or 0, track.time_base)
+    last = track._last
+    last.end_s = (time_s if last.same == 1 else last.end_s) + _step_s(packet, track)
     if track.first_s is None:
         track.first_s = time_s
     return max(0.0, time_s - track.first_s)
 
 
-def _guess_s(track: Track) -> float:
-    """A time for a packet that has none: one frame after the packet before it."""
-    first_s = track.first_s or 0.0
-    if not track.packets:
-        return first_s
-    rate = float(getattr(track.stream, "average_rate", None) or _USUAL_RATE)
-    return first_s + (track.packets[-1].time_s + 1 / rate)
+def _is_usable(stamp: int | None, track: Track) -> bool:
+    """Whether a packet has a time, and not the same as several before it."""
+    last = track._last
+    last.same = last.same + 1 if stamp == last.ticks else 1
+    last.ticks = stamp
+    return stamp is not None and last.same <= _MOST_SAME
+
+
+def _step_s(packet: av.Packet[Any], track: Track) -> float:
+    """How long a packet is shown or heard, by what its stream states."""
+    rate = float(getattr(track.stream, "average_rate", None) or 0)
+    if 0 < rate <= _MOST_RATE:
+        return 1 / rate
+    is_sound = track.stream.type == "audio"
+    heard_s = scale_ticks(packet.duration or 0, track.time_base) if is_sound else 0.0
+    return heard_s or 1 / _USUAL_RATE
 
 
 def scale_ticks(ticks: int, time_base: Fraction) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import pytest
 import soundfile
 from PIL import Image as Pillow
 
+from align.container import Track, measure_time_s
 from align.decode import ReadLimits, read_clip
+from align.picture_stream import open_pictures
 from align.sniff import describe, sniff
 from tests.support import media
 from tests.support.pictures import VIDEOS, draw_corners, grey_frames, number_of
@@ -155,6 +158,45 @@ def test_damage_in_the_middle_costs_little(tmp_path: Path) -> None:
     clip = read_clip(path, LIMITS)
     assert len(clip.frames) >= 4
     assert clip.waveform is not None
+
+
+@pytest.mark.parametrize("stamp", [lambda _: 0, lambda number: 500 * (number // 12)])
+def test_frames_without_times_of_their_own_are_spread_by_the_rate(
+    tmp_path: Path, stamp: Callable[[int], int]
+) -> None:
+    """All of a file, or of a cluster, have one time."""
+    source = media.write_video(tmp_path / "a.mkv", grey_frames(36), fps=25, keyframe_every=12)
+    path = stamp_anew(source, tmp_path / "b.mkv", stamp)
+    frames = read_clip(path, LIMITS).frames
+    for frame, true in zip(frames, read_clip(source, LIMITS).frames, strict=True):
+        assert abs(number_of(frame.image) - number_of(true.image)) <= 1
+        assert frame.time_s == pytest.approx(true.time_s, abs=0.09)
+    looks = [[frame.time_s] for frame in frames]
+    with open_pictures(path, looks) as shown:
+        assert [len(look) for look in shown] == [1] * len(frames)
+
+
+def test_packets_without_a_time_follow_each_other(tmp_path: Path) -> None:
+    source = media.write_video(tmp_path / "a.mkv", grey_frames(5), fps=25)
+    with av.open(str(source)) as container:
+        track = Track(container.streams.video[0])
+        packets = [packet for packet in container.demux(track.stream) if packet.size]
+        for packet in packets:
+            packet.pts = packet.dts = None
+        times = [measure_time_s(packet, track) for packet in packets]
+    assert times == pytest.approx([0.0, 0.04, 0.08, 0.12, 0.16])
+    assert [packet.pts for packet in packets] == [0, 40, 80, 120, 160], "the decoder is told"
+
+
+def stamp_anew(source: Path, path: Path, stamp: Callable[[int], int]) -> Path:
+    """Copy a picture with the time stamps of `stamp`, in milliseconds by the frame's number."""
+    with av.open(str(source)) as container, av.open(str(path), "w", format="matroska") as copy:
+        stream = copy.add_stream_from_template(container.streams.video[0])
+        for number, packet in enumerate(p for p in container.demux() if p.size):
+            packet.pts = packet.dts = stamp(number)
+            packet.stream = stream
+            copy.mux(packet)
+    return path
 
 
 @pytest.mark.parametrize("broken", ["sound", "picture"])
