@@ -5,6 +5,8 @@ Damage costs the damaged packets only.
 
 from __future__ import annotations
 
+from typing import Any
+
 import av
 import numpy as np
 from numpy.typing import DTypeLike
@@ -14,8 +16,9 @@ from align.limits import Deadline, ReadLimits
 from utils.arrays import RATE_HZ, Float32Array
 from utils.media import Waveform
 
-# Channels that are looked at one by one. All of them count for the mean.
-_CHANNELS = 8
+# Share of the loudest channel's level from which another of several carries sound: -40 dB
+_AUDIBLE = 0.01
+_STEREO = 2
 
 # Correlation of a channel with the mean of the others below which they cancel out. With
 # channels that have nothing in common it is 0, give or take some hundredths.
@@ -59,17 +62,24 @@ def decode_sound(track: Track, limits: ReadLimits) -> Waveform | None:
 def mix(channels: Float32Array) -> Float32Array:
     """Mix channels (n, channels) to one (n,).
 
-    It is their mean. Where they cancel each other out, as after a swapped wire, it is
-    the loudest one alone. ffmpeg's own mixing of floats adds them up, and would drive
-    loud stereo beyond full scale.
+    It is their mean. Of more than two channels, those without sound do not count: a
+    single microphone of sixteen is as loud as by itself. Where they cancel each other
+    out, as after a swapped wire, it is the loudest one alone. ffmpeg's own mixing of
+    floats adds them up, and would drive loud stereo beyond full scale.
     """
+    channels = _leave_out_silent(channels) if channels.shape[1] > _STEREO else channels
     mean = np.asarray(channels.mean(axis=1), np.float32)
     if channels.shape[1] == 1:
         return mean
-    single = channels[:, :_CHANNELS]
-    loudest = single[:, int(np.argmax(np.einsum("nc,nc->c", single, single)))]
+    loudest = channels[:, int(np.argmax(np.einsum("nc,nc->c", channels, channels)))]
     others = mean * channels.shape[1] - loudest
     return loudest if _correlate(loudest, others) < _OUT_OF_PHASE else mean
+
+
+def _leave_out_silent(channels: Float32Array) -> Float32Array:
+    """Take the channels that are audible beside the loudest. A constant offset is no sound."""
+    levels = channels.std(axis=0)
+    return channels[:, levels >= _AUDIBLE * levels.max()]
 
 
 def _correlate(one: Float32Array, other: Float32Array) -> float:
@@ -107,8 +117,7 @@ def _is_whole(frame: av.AudioFrame) -> bool:
     kind = _FLOATS.get(frame.format.name)
     if kind is None:
         return False
-    count = frame.samples * frame.layout.nb_channels
-    samples = np.frombuffer(memoryview(frame.planes[0]), kind, count)
+    samples = _read_samples(frame, kind)
     return bool(np.array_equal(samples, np.rint(samples)))
 
 
@@ -153,7 +162,8 @@ class Resampler:
         if self._resampler is None:
             return []
         try:
-            return [_to_channels(ready) for ready in self._resampler.resample(frame)]
+            ready = self._resampler.resample(frame)
+            return [_to_channels(part) for part in ready if part.samples]
         except UNDECODABLE:  # also at its end, and for more channels than it takes
             self._resampler = None
             self._format = ()
@@ -190,9 +200,14 @@ class _Mixer:
 
 def _to_channels(frame: av.AudioFrame) -> Float32Array:
     """Samples (n, channels) of a frame of interleaved float32."""
-    count = frame.samples * frame.layout.nb_channels
-    samples = np.frombuffer(memoryview(frame.planes[0]), np.float32, count)
+    samples: Float32Array = _read_samples(frame, np.float32)
     return samples.reshape(-1, frame.layout.nb_channels)
+
+
+def _read_samples(frame: av.AudioFrame, kind: DTypeLike) -> Any:
+    """Interleaved samples (n * channels,) in the memory of a frame. An empty one has no memory."""
+    count = frame.samples * frame.layout.nb_channels
+    return np.frombuffer(memoryview(frame.planes[0]), kind, count) if count else np.empty(0, kind)
 
 
 def _format_of(frame: av.AudioFrame) -> tuple[object, ...]:

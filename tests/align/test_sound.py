@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
 
 from align.aligner import Aligner
 from align.decode import ReadLimits, read_clip
-from align.sound import mix
+from align.sound import Resampler, Scale, mix
 from align.sound_stream import open_sound
 from align.speech import analyse_speech, measure_clipping
 from tests.support import media
@@ -71,6 +72,32 @@ def test_one_channel_of_six_that_is_turned_round_cancels_nothing() -> None:
     assert np.std(mix(channels)) > 0.5 * np.std(tone)
     apart = rng.normal(0, 0.1, (RATE_HZ, 2)).astype(np.float32)
     np.testing.assert_array_equal(mix(apart), apart.mean(axis=1), "what differs is mixed")
+
+
+@pytest.mark.parametrize("layout", ["5.1", "hexadecagonal"])
+def test_a_single_channel_with_sound_is_as_loud_as_by_itself(tmp_path: Path, layout: str) -> None:
+    channels = {"5.1": 6, "hexadecagonal": 16}[layout]
+    hiss = media.noise(3.0, 1e-5)
+    tracks = np.stack([0.3 + hiss] * (channels - 1) + [SPEECH], axis=1)
+    path = media.write_tracks(tmp_path / "a.mkv", [tracks], layout=layout)
+    one = read_samples(media.write_tracks(tmp_path / "b.mkv", [SPEECH]))
+    np.testing.assert_allclose(read_samples(path), one, atol=2e-3)
+    with open_sound(path, max_s=10) as sound:
+        streamed = np.concatenate(list(sound.blocks))
+    np.testing.assert_allclose(np.abs(streamed).max(), np.abs(one).max(), rtol=0.01)
+
+
+def test_stereo_is_the_mean_of_both_however_quiet_one_is() -> None:
+    stereo = np.stack([media.tone(1.0), np.zeros_like(media.tone(1.0))], axis=1)
+    np.testing.assert_array_equal(mix(stereo), stereo.mean(axis=1))
+
+
+@pytest.mark.parametrize("kind", ["flt", "dbl", "s16", "fltp"])
+def test_a_frame_without_samples_is_silence_of_no_length(kind: str) -> None:
+    empty = av.AudioFrame(format=kind, layout="stereo", samples=0)
+    empty.sample_rate = RATE_HZ
+    Scale().look_at(empty)
+    assert Resampler().push(empty) == []
 
 
 def test_the_track_with_the_default_flag_is_heard(tmp_path: Path) -> None:
