@@ -164,3 +164,22 @@ def test_odd_people_in_the_url(
     assert_error(
         client.open(f"/v1/people/nobody/{path}", method=method, **body), 404, "person_not_found"
     )
+
+
+@pytest.mark.parametrize("bad", ["%ff", "a%C3", "%ED%A0%80"])
+def test_a_query_or_form_that_is_no_utf_8_is_refused(client: FlaskClient, bad: str) -> None:
+    for url in (
+        f"/v1/people?search={bad}",
+        f"/v1/gallery/similarity?search={bad}",
+        f"/v1/audit?actor={bad}",
+        f"/v1/health?{bad}",
+    ):
+        message = assert_error(client.get(url), 400, "invalid_request")["message"]
+        assert message == "The query must be urlencoded in UTF-8. Some of its bytes are not."
+    refused = client.post(
+        "/Identification_Request",
+        data=f"name={bad}&path_dir=lobby",
+        content_type="application/x-www-form-urlencoded",
+    )
+    assert "must be urlencoded in UTF-8" in assert_error(refused, 400, "invalid_request")["message"]
+    assert client.get("/v1/people?search=%C3%A9+100%25").get_json()["people"] == []

@@ -21,7 +21,7 @@ from recognition.requests import ClipFile
 from utils.errors import InvalidRequestError, MediaEmptyError, MediaMissingError
 from utils.moments import read_moment
 from web.wire.errors import ContentTypeError
-from web.wire.uploads import SMALL_BODY_BYTES, UploadRequest
+from web.wire.uploads import SMALL_BODY_BYTES, UploadRequest, refuse_other_encodings
 
 MULTIPART = "multipart/form-data"
 JSON = "application/json"
@@ -48,7 +48,11 @@ class Upload:
 
 
 def check_query(allowed: Collection[str] = ()) -> None:
-    """Refuse unknown and repeated query parameters. Raises InvalidRequestError."""
+    """Refuse query parameters that are unknown, repeated or no UTF-8.
+
+    Raises InvalidRequestError.
+    """
+    refuse_other_encodings(request.query_string, "The query")
     _check_names(request.args.keys(), allowed, "query parameter")
     for name in allowed:
         _once(request.args.getlist(name), name)

@@ -12,8 +12,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import unquote_to_bytes
 
 from flask import Flask, Request, current_app, request
 from werkzeug.exceptions import ClientDisconnected
@@ -43,6 +45,11 @@ class _StrictFormParser(FormDataParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["silent"] = False
         super().__init__(*args, **kwargs)
+
+    def _parse_urlencoded(self, stream: IO[bytes], *about: Any) -> Any:
+        data = stream.read()
+        refuse_other_encodings(data, "The form")
+        return super()._parse_urlencoded(BytesIO(data), *about)
 
 
 class UploadRequest(Request):
@@ -94,6 +101,20 @@ class UploadRequest(Request):
         self._refuse_compression()
         with reading_body():
             return self.get_data(cache=False)
+
+
+def refuse_other_encodings(data: bytes, what: str) -> None:
+    """Refuse an urlencoded text that is no UTF-8: Werkzeug would read its escapes as signs.
+
+    Raises InvalidRequestError.
+    """
+    try:
+        unquote_to_bytes(data).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequestError(
+            f"{what} must be urlencoded in UTF-8. Some of its bytes are not.",
+            "Encode what is no ASCII as percent signs of its UTF-8, such as %C3%A9 for é.",
+        ) from None
 
 
 def _new_file(folder: Path) -> IO[bytes]:
