@@ -24,6 +24,7 @@ from typing import Any, TypedDict
 
 from sqlalchemy import ColumnElement, Connection, Select, insert, select, text, update
 
+from gallery.damage import list_whole
 from gallery.results import MAX_PAGE, Event
 from gallery.table_base import bound_key
 from gallery.tables import events, meta
@@ -40,6 +41,8 @@ Detail = Mapping[str, str | int | float | bool]
 
 MAX_PROBLEMS = 100
 _HEAD = "audit_head"
+# In the place of the hash of a row that cannot be read
+_UNREAD = "unread"
 
 
 @dataclass(frozen=True)
@@ -143,8 +146,8 @@ def page(connection: Connection, limit: int, wanted: EventFilter) -> tuple[Event
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidRequestError(f"limit must be 1 to {MAX_PAGE}. Received: limit={limit}")
     query: Select[Any] = select(events).order_by(events.c.event_id.desc()).limit(limit)
-    rows = connection.execute(query.where(*_conditions(wanted)))
-    return tuple(Event(**row._mapping) for row in rows)
+    query = query.where(*_conditions(wanted))
+    return tuple(list_whole(connection, query, events, lambda row: Event(**row._mapping)))
 
 
 def _conditions(wanted: EventFilter) -> list[ColumnElement[bool]]:
@@ -167,11 +170,11 @@ def verify(connection: Connection, noted: Head | None = None) -> AuditReport:
     """
     last = Head(0, "")
     problems = []
-    rows = connection.execute(
-        select(events).order_by(events.c.event_id), execution_options={"yield_per": 1000}
-    )
-    for row in rows:
-        event = Event(**row._mapping)
+    for number, event in _read_all(connection):
+        if event is None:
+            problems.append(Problem(number, f"row {number} is damaged: it cannot be read"))
+            last = Head(number, _UNREAD)
+            continue
         problems += _problems_of_row(last, event)
         if noted is not None and noted.event_id == event.event_id and noted.hash != event.hash:
             message = f"row {event.event_id} is not the one that was noted: the chain was rewritten"
@@ -179,6 +182,16 @@ def verify(connection: Connection, noted: Head | None = None) -> AuditReport:
         last = Head(event.event_id, event.hash)
     problems += _problems_of_end(last, _head(connection), noted)
     return AuditReport(events=last.event_id, head=last, problems=tuple(problems[:MAX_PROBLEMS]))
+
+
+def _read_all(connection: Connection) -> Iterator[tuple[int, Event | None]]:
+    """Yield all rows by number, and None for one that is damaged."""
+    query = select(events.c.event_id).order_by(events.c.event_id)
+    for part in connection.scalars(query).partitions(MAX_PAGE):
+        rows = select(events).where(events.c.event_id.between(part[0], part[-1]))
+        read = list_whole(connection, rows, events, lambda row: Event(**row._mapping))
+        by_number = {event.event_id: event for event in read}
+        yield from ((number, by_number.get(number)) for number in part)
 
 
 def row_hash(previous: str, event: Event) -> str:
@@ -260,6 +273,8 @@ def _problems_of_row(last: Head, event: Event) -> list[Problem]:
         return [Problem(first, f"row {first} is missing")]
     if number > first:
         return [Problem(first, f"rows {first} to {number - 1} are missing")]
+    if last.hash == _UNREAD:
+        return []
     if not event.hash:
         return [Problem(number, f"row {number} has no hash: it was not written by the service")]
     if event.hash != row_hash(last.hash, event):
@@ -277,7 +292,7 @@ def _problems_of_end(last: Head, head: Head | None, noted: Head | None) -> list[
     if end > last.event_id:
         first = last.event_id + 1
         return [Problem(first, f"rows {first} to {end} are missing at the end")]
-    if head != last:
+    if head != last and last.hash != _UNREAD:
         message = (
             f"the last row should be {head}, but is {last}: rows were added, or the last one was"
             " exchanged"

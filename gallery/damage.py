@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+import json
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table
 from sqlalchemy.exc import OperationalError
 
 from utils.errors import StoreUnavailableError
 
+log = logging.getLogger("duet.gallery")
 _T = TypeVar("_T")
 
 
@@ -66,6 +71,50 @@ def read_whole(
     middle = len(keys) // 2
     first = read_whole(keys[:middle], read, leave_out)
     return first + read_whole(keys[middle:], read, leave_out)
+
+
+def list_whole(
+    connection: Connection,
+    query: Select[Any],
+    table: Table,
+    make: Callable[[Row[Any]], _T],
+    *,
+    number: ColumnElement[int] | None = None,
+) -> list[_T]:
+    """Make something of each row of a query, in its order.
+
+    Damaged rows of `table` are passed over, and the log says which. All are read at once as
+    long as none is damaged. `number` tells rows apart: the key of the table by default.
+    """
+    try:
+        return [make(row) for row in connection.execute(query)]
+    except (DamagedError, OperationalError) as error:
+        if not is_damage(error):
+            raise
+    number = table.primary_key.columns[0] if number is None else number
+    numbers = list(connection.scalars(query.with_only_columns(number)))
+
+    def read(part: Sequence[int]) -> list[_T]:
+        some = query.where(number.in_(part)).offset(None)
+        return [make(row) for row in connection.execute(some)]
+
+    return read_whole(numbers, read, partial(tell_passed_over, table.name))
+
+
+def tell_passed_over(table: str, number: int) -> None:
+    """Log that a row is damaged, so that it counts for nothing."""
+    log.error("a row of %s is damaged and passed over: row %d (`cli.py check`)", table, number)
+
+
+def read_object(data: bytes, names: Collection[str], place: str) -> dict[str, Any]:
+    """Read a JSON object with these fields out of a column. Raises DamagedError."""
+    try:
+        facts: dict[str, Any] = json.loads(data)
+        if set(names) <= set(facts):
+            return facts
+    except (ValueError, TypeError):
+        pass
+    raise damage_error("JSON that cannot be read", place)
 
 
 def name_kind(value: object) -> str:

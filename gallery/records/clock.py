@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from gallery import audit
+from gallery.damage import list_whole
 from gallery.tables import events, meta
 
 JUMP = timedelta(days=1)
@@ -25,6 +26,8 @@ SKEW = timedelta(minutes=10)
 """How far the clocks of two machines may be apart. A moment later than that is not believed."""
 
 _NAME = "clock"
+# Rows of the audit of which one can be read
+_LAST_ROWS = 100
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -80,14 +83,22 @@ def trust(connection: Connection) -> ClockJump | None:
 def _expect(connection: Connection) -> datetime | None:
     """The time that the clock should show. None in a gallery without any past."""
     noted = connection.scalar(select(meta.c.value).where(meta.c.name == _NAME))
-    if noted is None:
-        last: datetime | None = connection.scalar(select(func.max(events.c.at)))
-        return last
-    at, boot, up_s = noted.split("|")
+    try:
+        at, boot, up_s = (noted or "").split("|")
+        noted_at = datetime.fromisoformat(at).astimezone(UTC)
+        noted_up_s = float(up_s)
+    except ValueError:  # nothing is noted yet, or the note is damaged
+        return _last_moment(connection)
     now_boot, now_up_s = uptime()
     # After a start of the machine nobody knows how long it was off
-    passed_s = max(0.0, now_up_s - float(up_s)) if boot == now_boot else 0.0
-    return datetime.fromisoformat(at) + timedelta(seconds=passed_s)
+    passed_s = max(0.0, now_up_s - noted_up_s) if boot == now_boot else 0.0
+    return noted_at + timedelta(seconds=passed_s)
+
+
+def _last_moment(connection: Connection) -> datetime | None:
+    """When the audit was written last, as far as its last rows can be read."""
+    last = select(events.c.at).order_by(events.c.event_id.desc()).limit(_LAST_ROWS)
+    return max(list_whole(connection, last, events, lambda row: row.at), default=None)
 
 
 def _note(connection: Connection, at: datetime) -> None:

@@ -15,7 +15,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    LargeBinary,
     Select,
+    cast,
     delete,
     func,
     insert,
@@ -68,7 +70,7 @@ def fragments_of(connection: Connection, which: ColumnElement[bool]) -> set[byte
     That is of their vectors and media, and the hashes of their clips.
     """
     staged = _fragments(reembedded.c.vector).join(templates, templates.c.key == reembedded.c.key)
-    media = select(func.substr(kept_media.c.data, 1, FRAGMENT_BYTES)).join(
+    media = select(func.substr(cast(kept_media.c.data, LargeBinary), 1, FRAGMENT_BYTES)).join(
         templates, templates.c.key == kept_media.c.template_key
     )
     fragments = set[bytes]()
@@ -137,7 +139,8 @@ def clear_cleanup_pending(connection: Connection) -> None:
 
 
 def _fragments(vector: ColumnElement[bytes]) -> Select[tuple[bytes, ...]]:
-    return select(*(func.substr(vector, start, FRAGMENT_BYTES) for start in _STARTS))
+    data = cast(vector, LargeBinary)
+    return select(*(func.substr(data, start, FRAGMENT_BYTES) for start in _STARTS))
 
 
 def _values(connection: Connection, query: Select[tuple[bytes, ...]]) -> Iterator[bytes]:

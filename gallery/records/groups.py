@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, or_, select, update
 
 from gallery import audit
+from gallery.damage import list_whole
 from gallery.names import validate_name, validate_person_id, validate_retention_days
 from gallery.records import people as people_records
 from gallery.tables import group_members as members
@@ -83,7 +84,8 @@ def _validate_id(group_id: str) -> str:
 
 def list_all(connection: Connection) -> tuple[Group, ...]:
     """List all groups, by id."""
-    return tuple(_as_group(row) for row in connection.execute(_select().order_by("group_id")))
+    query = _select().order_by("group_id")
+    return tuple(list_whole(connection, query, groups, _as_group))
 
 
 def get(connection: Connection, group_id: str) -> Group:
@@ -158,8 +160,10 @@ def names_of(connection: Connection, group_id: str) -> dict[str, str]:
     key = key_of(connection, group_id)
     query = select(people.c.person_id, people.c.name)
     query = query.join(members, members.c.person_key == people.c.key)
-    rows = connection.execute(query.where(members.c.group_key == key))
-    return dict(sorted((row.person_id, row.name) for row in rows))
+    query = query.where(members.c.group_key == key)
+    return dict(
+        sorted(list_whole(connection, query, people, lambda row: (row.person_id, row.name)))
+    )
 
 
 def keys_of(connection: Connection, group_id: str) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, exists, select, update
 from sqlalchemy.exc import OperationalError
 
-from gallery.damage import DamagedError, damage_error, is_damage
+from gallery.damage import DamagedError, damage_error, is_damage, read_object
 from gallery.encryption.sealing import Codec
 from gallery.records.job_files import close_if_done
 from gallery.tables import job_items, jobs
@@ -105,8 +104,8 @@ def open_words(row: Row[Any], job_id: str, codec: Codec) -> dict[str, Any] | Non
     """Read the words of a recording. None without any. Raises StoreUnavailableError."""
     if row.words is None:
         return None
-    words: dict[str, Any] = json.loads(codec.open(row.words, row.sealed_by, job_id, row.name))
-    return words
+    words = codec.open(row.words, row.sealed_by, job_id, row.name)
+    return read_object(words, (), "job_items.words")
 
 
 def same_person(items: Any, item: Any) -> tuple[ColumnElement[bool], ...]:

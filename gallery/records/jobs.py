@@ -11,10 +11,12 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
+from gallery.damage import list_whole
 from gallery.records import clock
 from gallery.records.job_arrivals import JobArrivals
 from gallery.records.job_claim import open_words
@@ -149,8 +151,8 @@ class Jobs(JobArrivals):
     def latest(self, limit: int = 50) -> tuple[Job, ...]:
         """List jobs, the newest first."""
         with self._database.read() as connection:
-            rows = connection.execute(select(jobs).order_by(jobs.c.key.desc()).limit(limit)).all()
-            return tuple(_as_job(connection, row) for row in rows)
+            query = select(jobs).order_by(jobs.c.key.desc()).limit(limit)
+            return tuple(list_whole(connection, query, jobs, partial(_as_job, connection)))
 
     def count_files(self) -> dict[str, int]:
         """Count the files of all jobs, by state."""
@@ -171,20 +173,25 @@ class Jobs(JobArrivals):
             if states:
                 query = query.where(job_items.c.state.in_(states))
             query = query.order_by(job_items.c.position).offset(offset).limit(limit)
-            return tuple(
-                _as_item(row, open_words(row, job_id, self._codec))
-                for row in connection.execute(query)
-            )
+
+            def make(row: Row[Any]) -> JobItem:
+                return _as_item(row, open_words(row, job_id, self._codec))
+
+            return tuple(list_whole(connection, query, job_items, make))
 
     def every_item(self, job_id: str, *states: str) -> Iterator[JobItem]:
         """Yield all files of a job in their order, or those in some states.
 
         They are read a page at a time. Raises JobNotFoundError.
         """
-        offset = 0
-        while page := self.items(job_id, offset, MAX_PAGE, states):
-            yield from page
-            offset += len(page)
+        for offset in range(0, self._count(job_id), MAX_PAGE):
+            yield from self.items(job_id, offset, MAX_PAGE, states)
+
+    def _count(self, job_id: str) -> int:
+        with self._database.read() as connection:
+            of_job = job_items.c.job_key == _row(connection, job_id).key
+            counted = select(func.count()).select_from(job_items).where(of_job)
+            return connection.scalar(counted) or 0
 
     def cancel(self, job_id: str) -> tuple[Job, list[str]]:
         """Stop an open job, or remove a finished one.

@@ -13,14 +13,15 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, insert, select, update
+from sqlalchemy import Connection, Integer, Row, exists, insert, literal_column, select, update
 
 from gallery import audit
+from gallery.damage import list_whole
 from gallery.database.base import Database
 from gallery.results import Role
 from gallery.tables import api_keys
@@ -29,6 +30,8 @@ from utils.errors import InvalidRequestError, KeyNotFoundError, LastAdminKeyErro
 PREFIX = "duet"
 MAX_LABEL = 80
 _MAX_KEY = 200
+# Tells the rows of SQLite apart, where an id may be damaged
+_ROW = literal_column("api_keys.rowid", Integer)
 _SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}  # 16 MB and about 50 ms
 
 
@@ -89,9 +92,10 @@ class Keys:
 
     def list(self) -> tuple[ApiKey, ...]:
         """List all keys, revoked ones too, oldest first."""
-        query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)
+        query = select(api_keys).select_from(api_keys)
+        query = query.order_by(api_keys.c.created_at, api_keys.c.key_id)
         with self._database.read() as connection:
-            return tuple(map(_as_key, connection.execute(query)))
+            return tuple(list_whole(connection, query, api_keys, _as_key, number=_ROW))
 
     def revoke(self, key_id: str, *, keep_admin: bool = False) -> ApiKey:
         """Revoke a key, in all processes at once.
@@ -154,6 +158,13 @@ class Keys:
         if right:
             self._marks[row.key_id] = mark
         return right
+
+
+def labels_of(connection: Connection) -> Mapping[str, str]:
+    """What each key is for, by its id."""
+    query = select(api_keys.c.key_id, api_keys.c.label).select_from(api_keys)
+    rows = list_whole(connection, query, api_keys, tuple, number=_ROW)
+    return {key_id: label for key_id, label in rows if label}
 
 
 def _refuse_without_admin(connection: Connection) -> None:

@@ -6,14 +6,12 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Any, TypedDict
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
-    Row,
     Select,
     cast,
     exists,
@@ -22,7 +20,7 @@ from sqlalchemy import (
     select,
 )
 
-from gallery.damage import read_whole
+from gallery.damage import list_whole, read_whole
 from gallery.names import search_key
 from gallery.records import clock
 from gallery.records.people import Stock, as_person, stock_of
@@ -87,7 +85,8 @@ def page_of(connection: Connection, part: PeopleQuery) -> PeoplePage:
     _check(query)
     wanted = (_matches(query.search), *_condition(connection, query))
     total = connection.scalar(select(func.count()).select_from(people).where(*wanted)) or 0
-    rows = _read(connection, _sort(select(people).where(*wanted), connection, query))
+    matching = _sort(select(people).where(*wanted), connection, query)
+    rows = list_whole(connection, matching, people, lambda row: row)
     stock = _count(connection, [row.key for row in rows])
     return PeoplePage(
         people=tuple(as_person(row, stock.get(row.key)) for row in rows),
@@ -95,22 +94,6 @@ def page_of(connection: Connection, part: PeopleQuery) -> PeoplePage:
         offset=query.offset,
         limit=query.limit,
     )
-
-
-def _read(connection: Connection, query: Select[Any]) -> list[Row[Any]]:
-    """Read rows of `people` in the order of a query, without those that are damaged."""
-    keys = connection.scalars(query.with_only_columns(people.c.key)).all()
-    rows = read_whole(keys, partial(_read_rows, connection), _tell_unlisted)
-    places = {key: place for place, key in enumerate(keys)}
-    return sorted(rows, key=lambda row: places[row.key])
-
-
-def _read_rows(connection: Connection, keys: Sequence[int]) -> Sequence[Row[Any]]:
-    return connection.execute(select(people).where(people.c.key.in_(keys))).all()
-
-
-def _tell_unlisted(key: int) -> None:
-    log.error("a person is damaged and not listed: row %d (`cli.py check`)", key)
 
 
 def _count(connection: Connection, keys: Sequence[int]) -> dict[int, Stock]:

@@ -28,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 
-from gallery.damage import read_whole
+from gallery.damage import list_whole, read_whole
 from gallery.records import clock, groups
 from gallery.table_base import bound_key
 from gallery.tables import deliveries, people, people_groups, sightings
@@ -140,13 +140,13 @@ def after(connection: Connection, rules: Rules, number: int, limit: int) -> tupl
     """List sightings behind a number whose term is not over, oldest first."""
     is_behind = sightings.c.key > bound_key(number)
     query = _select().where(is_behind, _is_kept(rules)).order_by(sightings.c.key).limit(limit)
-    return tuple(_as_sighting(row) for row in connection.execute(query))
+    return tuple(list_whole(connection, query, sightings, _as_sighting))
 
 
 def latest(connection: Connection, rules: Rules, limit: int) -> tuple[Sighting, ...]:
     """List the latest sightings whose term is not over, newest first."""
     query = _select().where(_is_kept(rules)).order_by(sightings.c.key.desc()).limit(limit)
-    return tuple(_as_sighting(row) for row in connection.execute(query))
+    return tuple(list_whole(connection, query, sightings, _as_sighting))
 
 
 def of_person(connection: Connection, key: int) -> list[dict[str, Any]]:
@@ -209,7 +209,7 @@ def finish(connection: Connection, delivery: Delivery, error: str, now: datetime
 def list_deliveries(connection: Connection, limit: int) -> tuple[Delivery, ...]:
     """List deliveries that wait or were given up, oldest first."""
     query = _deliveries().order_by(deliveries.c.key).limit(limit)
-    return tuple(_as_delivery(row) for row in connection.execute(query))
+    return tuple(list_whole(connection, query, deliveries, _as_delivery))
 
 
 def resend(connection: Connection, now: datetime) -> int:

@@ -12,12 +12,16 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    LargeBinary,
     Row,
+    cast,
     delete,
     exists,
     func,
@@ -27,6 +31,7 @@ from sqlalchemy import (
 )
 
 from gallery import audit, vectors
+from gallery.damage import list_whole, read_whole, tell_passed_over
 from gallery.encryption.sealing import Codec
 from gallery.records import clock
 from gallery.results import MAX_PAGE
@@ -240,7 +245,8 @@ def page(
     query = (
         select(strangers).where(which).order_by(strangers.c.last_at.desc(), strangers.c.key.desc())
     )
-    rows = connection.execute(query.offset(offset).limit(limit)).all()
+    query = query.offset(offset).limit(limit)
+    rows = list_whole(connection, query, strangers, lambda row: row)
     total = connection.scalar(select(func.count()).select_from(strangers).where(which)) or 0
     return _as_strangers(connection, rows), total
 
@@ -314,8 +320,9 @@ def forget_old(connection: Connection, days: float, now: datetime) -> set[bytes]
 
 def find_end(connection: Connection, days: float, now: datetime) -> list[datetime]:
     """Find when the next values are to be deleted, an hour from now at the earliest."""
-    oldest = connection.scalar(select(func.min(values.c.at)))
-    return [] if oldest is None else [max(oldest + timedelta(days=days), now + SWEEP)]
+    oldest = select(values.c.at).order_by(values.c.at).limit(1)
+    starts = list_whole(connection, oldest, values, lambda row: row.at)
+    return [max(start + timedelta(days=days), now + SWEEP) for start in starts]
 
 
 def keys_of(connection: Connection, sources: Collection[str]) -> list[int]:
@@ -333,9 +340,9 @@ def _remove_values(connection: Connection, which: ColumnElement[bool]) -> set[by
 
 def _fragments(connection: Connection, which: ColumnElement[bool]) -> set[bytes]:
     """First bytes of values, and the hashes of their clips."""
-    query = select(func.substr(values.c.value, 1, FRAGMENT_BYTES), values.c.source_sha256)
-    rows = connection.execute(query.where(which)).all()
-    return {row[0] for row in rows} | {row.source_sha256.encode() for row in rows}
+    value, source = (cast(c, LargeBinary) for c in (values.c.value, values.c.source_sha256))
+    query = select(func.substr(value, 1, FRAGMENT_BYTES), source)
+    return set(chain.from_iterable(connection.execute(query.where(which))))
 
 
 def open_value(codec: Codec, row: Row[Any]) -> bytes:
@@ -344,7 +351,13 @@ def open_value(codec: Codec, row: Row[Any]) -> bytes:
 
 
 def _as_strangers(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[Stranger, ...]:
-    counts = _count_values(connection, [row.key for row in rows])
+    counts = dict(
+        read_whole(
+            [row.key for row in rows],
+            lambda keys: _count_values(connection, keys).items(),
+            partial(tell_passed_over, strangers.name),
+        )
+    )
     return tuple(_as_stranger(row, counts.get(row.key, {})) for row in rows)
 
 

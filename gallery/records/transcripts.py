@@ -9,13 +9,26 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Row,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from gallery import audit
+from gallery.damage import list_whole, read_object
 from gallery.encryption.sealing import Codec
 from gallery.records import clock
 from gallery.results import (
@@ -85,8 +98,8 @@ def page(connection: Connection, codec: Codec, offset: int, limit: int) -> Trans
         )
     query = select(transcripts).order_by(transcripts.c.key.desc()).offset(offset).limit(limit)
     total = connection.scalar(select(func.count()).select_from(transcripts)) or 0
-    rows = connection.execute(query)
-    return TranscriptPage(tuple(_transcript(codec, row, ()) for row in rows), total)
+    rows = list_whole(connection, query, transcripts, lambda row: _transcript(codec, row, ()))
+    return TranscriptPage(tuple(rows), total)
 
 
 def remove(connection: Connection, transcript_id: str) -> set[bytes]:
@@ -103,16 +116,21 @@ def forget_old(connection: Connection, days: float, now: datetime) -> set[bytes]
     if not days:
         return fragments
     old = transcripts.c.created_at <= now - timedelta(days=days)
-    for row in connection.execute(select(transcripts).where(old)).all():
+    query = select(transcripts).where(old)
+    for row in list_whole(connection, query, transcripts, lambda row: row):
         fragments |= _delete(connection, row, "expired")
     return fragments
 
 
 def list_ends(connection: Connection, days: float) -> list[datetime]:
-    """List when the term of each transcript is over, for a term of `days` days, 0 = none."""
+    """List when the term of each transcript is over, for a term of `days` days, 0 = none.
+
+    One whose time is damaged is left out.
+    """
     if not days:
         return []
-    starts = connection.scalars(select(transcripts.c.created_at))
+    query = select(transcripts.c.created_at)
+    starts = list_whole(connection, query, transcripts, lambda row: row.created_at)
     return [start + timedelta(days=days) for start in starts]
 
 
@@ -122,8 +140,8 @@ def _delete(connection: Connection, row: Row[Any], outcome: str) -> set[bytes]:
     The audit says why it went: "deleted" or "expired".
     """
     mine = transcript_turns.c.transcript_key == row.key
-    fragments = set(_fragments(connection.scalars(select(transcript_turns.c.data).where(mine))))
-    fragments.update(_fragments([row.title]))
+    fragments = _fragments(connection, transcript_turns.c.data, mine)
+    fragments |= _fragments(connection, transcripts.c.title, transcripts.c.key == row.key)
     connection.execute(delete(transcripts).where(transcripts.c.key == row.key))
     detail = {"transcript": row.key}
     audit.append(connection, "delete_transcript", outcome, detail=detail)
@@ -139,9 +157,8 @@ def move(connection: Connection, key: int, other: int) -> None:
 def fragments_of(connection: Connection, person_key: int) -> set[bytes]:
     """Fragments of the turns of a person, and of the names of those files."""
     c = transcript_turns.c
-    words = connection.scalars(select(c.data).where(c.person_key == person_key))
-    titles = connection.scalars(select(transcripts.c.title).where(_with_person(person_key)))
-    return {*_fragments(words), *_fragments(titles)}
+    words = _fragments(connection, c.data, c.person_key == person_key)
+    return words | _fragments(connection, transcripts.c.title, _with_person(person_key))
 
 
 def forget_person(connection: Connection, person_key: int) -> None:
@@ -234,7 +251,8 @@ def _open(codec: Codec, row: Row[Any]) -> dict[str, Any]:
     """What is said in a turn, nothing where its person was deleted."""
     if row.data is None:
         return {"text": "", "words": [], "decided_by": None}
-    content = json.loads(codec.open(row.data, row.sealed_by, row.turn_id))
+    data = codec.open(row.data, row.sealed_by, row.turn_id)
+    content = read_object(data, ("text", "words"), "transcript_turns.data")
     return {
         "text": content["text"],
         "words": content["words"],
@@ -245,7 +263,8 @@ def _open(codec: Codec, row: Row[Any]) -> dict[str, Any]:
 def _transcript(codec: Codec, row: Row[Any], turns: Sequence[KeptTurn]) -> KeptTranscript:
     title = ""
     if row.title is not None:
-        title = json.loads(codec.open(row.title, row.sealed_by, row.transcript_id))["title"]
+        data = codec.open(row.title, row.sealed_by, row.transcript_id)
+        title = read_object(data, ("title",), "transcripts.title")["title"]
     return KeptTranscript(
         transcript_id=row.transcript_id,
         created_at=row.created_at,
@@ -270,6 +289,9 @@ def _pack(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, ensure_ascii=False).encode()
 
 
-def _fragments(values: Iterable[bytes | None]) -> Iterator[bytes]:
+def _fragments(
+    connection: Connection, column: Column[Any], which: ColumnElement[bool]
+) -> set[bytes]:
     """First bytes of values, which hold what is unique to them."""
-    return (value[:FRAGMENT_BYTES] for value in values if value)
+    start = func.substr(cast(column, LargeBinary), 1, FRAGMENT_BYTES)
+    return set(filter(None, connection.scalars(select(start).where(which))))

@@ -19,8 +19,10 @@ from typing import Any, TypedDict
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    LargeBinary,
     Row,
     Select,
+    cast,
     delete,
     func,
     insert,
@@ -30,13 +32,14 @@ from sqlalchemy import (
 )
 
 from gallery import audit
+from gallery.damage import list_whole, read_object
 from gallery.encryption.sealing import Codec
-from gallery.records import clock, feedback, people
+from gallery.records import clock, feedback, keys, people
 from gallery.records.feedback import NewFeedback
 from gallery.results import MAX_PAGE
 from gallery.table_base import bound_key
-from gallery.tables import api_keys, strangers, visits
 from gallery.tables import people as people_table
+from gallery.tables import strangers, visits
 from utils.errors import (
     IdentificationNotFoundError,
     InvalidRequestError,
@@ -49,6 +52,7 @@ WRONG = "wrong"
 OUTCOMES = ("accepted", "unknown", "conflict", "rejected", WRONG)
 SWEEP = timedelta(hours=1)
 """Visits whose term is over are deleted together, so often at most."""
+_FACTS = ("source", "actor", "by", "probability", "face", "voice", "group", "request_id")
 _Actual = people_table.alias("actual")
 
 
@@ -163,9 +167,8 @@ def page(
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidRequestError(f"limit must be 1 to {MAX_PAGE}. Received: {limit}")
     query = _select().where(*_conditions(wanted)).order_by(visits.c.key.desc()).limit(limit)
-    rows = connection.execute(query).all()
-    labels = _labels(connection)
-    return tuple(_as_visit(codec, row, labels) for row in rows)
+    labels = keys.labels_of(connection)
+    return tuple(list_whole(connection, query, visits, lambda row: _as_visit(codec, row, labels)))
 
 
 def get(connection: Connection, codec: Codec, visit_id: str) -> Visit:
@@ -173,7 +176,7 @@ def get(connection: Connection, codec: Codec, visit_id: str) -> Visit:
     row = connection.execute(_select().where(visits.c.visit_id == visit_id)).one_or_none()
     if row is None:
         raise VisitNotFoundError(f"No visit of this id is kept. Received: {visit_id[:40]!r}")
-    return _as_visit(codec, row, _labels(connection))
+    return _as_visit(codec, row, keys.labels_of(connection))
 
 
 def correct(connection: Connection, codec: Codec, visit_id: str, actual: int | None) -> Visit:
@@ -241,8 +244,9 @@ def forget_old(connection: Connection, days: float, now: datetime) -> set[bytes]
 
 def find_end(connection: Connection, days: float, now: datetime) -> list[datetime]:
     """Find when the next visits are to be deleted, an hour from now at the earliest."""
-    oldest = connection.scalar(select(func.min(visits.c.at)))
-    return [] if oldest is None else [max(oldest + timedelta(days=days), now + SWEEP)]
+    oldest = select(visits.c.at).order_by(visits.c.at).limit(1)
+    starts = list_whole(connection, oldest, visits, lambda row: row.at)
+    return [max(start + timedelta(days=days), now + SWEEP) for start in starts]
 
 
 def _remove(connection: Connection, which: ColumnElement[bool]) -> set[bytes]:
@@ -258,7 +262,8 @@ def fragments_of(connection: Connection, person_key: int) -> set[bytes]:
 
 
 def _fragments(connection: Connection, which: ColumnElement[bool]) -> set[bytes]:
-    query = select(func.substr(visits.c.data, 1, FRAGMENT_BYTES)).where(which)
+    data = cast(visits.c.data, LargeBinary)  # SQLite holds what it is given
+    query = select(func.substr(data, 1, FRAGMENT_BYTES)).where(which)
     return set(connection.scalars(query))
 
 
@@ -340,14 +345,9 @@ def _select() -> Select[Any]:
     )
 
 
-def _labels(connection: Connection) -> Mapping[str, str]:
-    """What each key is for, by its id."""
-    rows = connection.execute(select(api_keys.c.key_id, api_keys.c.label))
-    return {row.key_id: row.label for row in rows if row.label}
-
-
 def _as_visit(codec: Codec, row: Row[Any], labels: Mapping[str, str]) -> Visit:
-    facts = json.loads(codec.open(row.data, row.sealed_by, row.visit_id))
+    data = codec.open(row.data, row.sealed_by, row.visit_id)
+    facts = read_object(data, _FACTS, "visits.data")
     asked = NewVisit(
         source=facts["source"],
         outcome=row.outcome,

@@ -46,11 +46,12 @@ class Erasure:
     """What a transaction deletes.
 
     `traces` are fragments of it in the bytes of the database, `uploads` files of jobs
-    (paths below the media root).
+    (paths below the media root). `has_unknown`: not all fragments could be read.
     """
 
     def __init__(self) -> None:
         self.traces: set[bytes] = set()
+        self.has_unknown = False
         self.uploads: list[str] = []
 
 
@@ -114,7 +115,7 @@ class Transactions:
                 yield connection, erasure
             if self._media_root is not None:
                 job_files.remove_uploads(self._media_root, erasure.uploads)
-            self._clean_up(erasure.traces, earlier=earlier)
+            self._clean_up(erasure.traces, earlier=earlier or erasure.has_unknown)
             self.note_deletions()
 
     def _clean_up(self, traces: set[bytes], *, earlier: bool) -> None:

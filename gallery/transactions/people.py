@@ -9,8 +9,10 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from gallery import audit
+from gallery.damage import DamagedError, is_damage
 from gallery.names import new_person_id
 from gallery.records import (
     challenges,
@@ -320,6 +322,11 @@ class PeopleTransactions(Transactions):
 
 def _delete(connection: Connection, key: int, action: str, erasure: Erasure) -> None:
     """Delete a person in this transaction, under the name `action` in the audit."""
-    erasure.traces |= forgetting.all_of(connection, key)
+    try:
+        erasure.traces |= forgetting.all_of(connection, key)
+    except (DamagedError, OperationalError) as error:
+        if not is_damage(error):
+            raise
+        erasure.has_unknown = True
     erasure.uploads += people.remove(connection, key)
     people.note_change(connection, key, action=action, outcome="deleted")
