@@ -150,6 +150,7 @@ class Recognizer:
         if not snapshot.people and snapshot.stale:
             raise mismatch(snapshot.stale)
         decisions = reject(answer.decisions, probe.refusal)
+        request.admit(str(decisions.fused.outcome))
         duplicates = list_duplicates(decisions)
         ask_others = request.all_faces and probe.refusal is None
         hints = (*_stale_hints(snapshot.stale), *_duplicate_hints(duplicates))
@@ -219,11 +220,16 @@ class Recognizer:
             templates = self.store.list_templates(request.reference)
             probe = self.observe(request.clip, whole=False)
             answer = self._verifier.verify_person(probe, request.reference, templates)
-            self._journal.note_verification(answer, request.reference)
-            return answer
+            return self._note(request, answer)
         probe = self.observe(request.clip, whole=False)
         answer = self._verifier.verify_clips(probe, self._observe_reference(request.reference))
-        self._journal.note_verification(answer, None)
+        return self._note(request, answer)
+
+    def _note(self, request: VerificationRequest, answer: Verification) -> Verification:
+        """Note an answer, unless it is withheld."""
+        request.admit(str(answer.verdicts.fused.outcome))
+        is_person = isinstance(request.reference, str)
+        self._journal.note_verification(answer, str(request.reference) if is_person else None)
         return answer
 
     def pair_threshold(self, modality: Modality) -> float:

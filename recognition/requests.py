@@ -20,6 +20,14 @@ EVALUATE = "evaluate"
 """Action of a question that counts for nothing: nobody was seen."""
 
 
+Admit = Callable[[str], None]
+"""Is told the outcome of an answer before it is noted, and may raise to withhold it."""
+
+
+def admit_all(_outcome: str) -> None:
+    """Withhold no answer."""
+
+
 def allow() -> None:
     """Guard that stops nothing."""
 
@@ -59,6 +67,7 @@ class IdentificationRequest:
         all_faces: identify everybody else in view too, by face.
         group: search the people of this group alone; None = everybody.
         detail: more for the row in the audit, which holds no names.
+        admit: is told the fused outcome. Nothing is noted of an answer that it withholds.
     """
 
     clip: Clip
@@ -71,6 +80,7 @@ class IdentificationRequest:
     all_faces: bool = False
     group: str | None = None
     detail: Mapping[str, str | int] = field(default_factory=dict)
+    admit: Admit = admit_all
 
 
 @dataclass(frozen=True)
@@ -117,8 +127,9 @@ class StrangerEnrolment:
 class VerificationRequest:
     """Is the clip of this person, or of the person in the other clip?
 
-    `reference` is a person id or a clip.
+    `reference` is a person id or a clip, `admit` as of `IdentificationRequest`.
     """
 
     clip: Clip
     reference: str | Clip
+    admit: Admit = admit_all

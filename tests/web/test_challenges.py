@@ -168,13 +168,17 @@ def test_clips_that_come_at_once_are_no_more_tries(tmp_path: Path) -> None:
             gathered.wait(60)
             return super().analyse(*args, **more)
 
-    settings = Settings.of(data_dir=tmp_path / "d", liveness_mouth_motion="refuse", slots=8)
+    settings = Settings.of(
+        data_dir=tmp_path / "d", liveness_mouth_motion="refuse", slots=8, visit_days=1
+    )
     made = recognizer_of(settings, aligner=GatheringAligner())
     app = create_app({"SETTINGS": settings, "TESTING": True}, made)
     with ThreadPoolExecutor(8) as threads:
         answers = threads.map(lambda take: identify(app.test_client(), take=take), range(8))
         statuses = [answer.status_code for answer in answers]
+    noted = (made.store.list_visits(), made.store.events(action="identify"))
     made.close()
+    assert [len(rows) for rows in noted] == [5, 5], "what is withheld is no visit"
     assert sorted(statuses) == [200] * 5 + [429] * 3
 
 

@@ -132,9 +132,9 @@ class Identify(Resource):
                     request_id=g.request_id,
                     all_faces=all_faces,
                     group=group,
+                    admit=rejections.count,
                 )
             )
-        rejections.count(answer.decisions.fused.outcome)
         body = as_json.identification(answer, g.request_id)
         metrics().count_answer(body)
         return hide_figures(body)
@@ -179,9 +179,10 @@ class Verify(Resource):
                 store().get_person(person_id)  # before the challenge is used up
             clip = take_clip(media, fields.get("challenge", ""))
             answer = recognizer().verify(
-                VerificationRequest(clip, reference.clip if reference else str(person_id))
+                VerificationRequest(
+                    clip, reference.clip if reference else str(person_id), rejections.count
+                )
             )
-        rejections.count(answer.verdicts.fused.outcome)
         body = hide_figures(as_json.verification(answer, g.request_id))
         if show:
             body["compared"] = show_compared(answer)

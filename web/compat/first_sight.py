@@ -14,7 +14,13 @@ from gallery.results import Person
 from gallery.store import NewPerson
 from recognition.analysis import Probe
 from recognition.recognizer import Recognizer
-from recognition.requests import ClipFile, EnrolmentRequest, IdentificationRequest
+from recognition.requests import (
+    Admit,
+    ClipFile,
+    EnrolmentRequest,
+    IdentificationRequest,
+    admit_all,
+)
 from recognition.results import Identification, Match
 from utils.errors import ClipRefusedError, DuplicatePersonError
 
@@ -30,6 +36,7 @@ class FirstSightRequest:
     `re_register` replaces what is stored. `force` stores a clip of somebody who is
     registered under another id, or that is not of one person. The answer is remembered
     under `request_id`. `name` is shown of a new person. `detail` is more for the audit.
+    `admit` as of `IdentificationRequest`, where nothing was stored.
     """
 
     person_id: str
@@ -39,6 +46,7 @@ class FirstSightRequest:
     request_id: str | None = None
     name: str | None = None
     detail: Mapping[str, str | int] = field(default_factory=dict)
+    admit: Admit = admit_all
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,8 @@ def identify_on_sight(recognizer: Recognizer, request: FirstSightRequest) -> Fir
             action="first_sight",
             outcome=registration.outcome,
             detail=request.detail,
+            # What is stored is said
+            admit=admit_all if registration.registered else request.admit,
         )
     )
     return FirstSight(

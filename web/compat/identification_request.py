@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +136,8 @@ class IdentificationRequest(Resource):
         parse.check_query()
         fields, upload = _read_body()
         with rejections.limit():
-            sight = identify_on_sight(recognizer(), _read_request(fields, upload))
-        # What is stored is said
-        if not sight.registered:
-            rejections.count(sight.identification.decisions.fused.outcome)
+            request = replace(_read_request(fields, upload), admit=rejections.count)
+            sight = identify_on_sight(recognizer(), request)
         return show_answer(sight)
 
 

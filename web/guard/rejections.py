@@ -34,8 +34,8 @@ def count(outcome: str) -> None:
     """Count an answer whose outcome is `REJECTED`.
 
     Raises RateLimitedError in place of the answer where too many were rejected meanwhile:
-    clips that come at the same time are no more tries than those that come in turn. The answer
-    to a registration is not counted: what is stored is said.
+    clips that come at the same time are no more tries than those that come in turn. It is
+    asked before the answer is noted: what is withheld is no visit.
     """
     if outcome == REJECTED and _rejections().count(asker()) <= MOST:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import g
@@ -96,10 +96,8 @@ def identify(voice_request: VoiceRequest) -> dict[str, Any]:
     threshold = read_threshold(voice_request.values)
     request_id = voice_request.request_id or g.request_id
     with rejections.limit():
-        answer = recognizer().identify(
-            voice_confidence.ask_by_voice(voice_request.clips[0].clip, threshold, request_id)
-        )
-    rejections.count(answer.decisions.voice.outcome)
+        asked = voice_confidence.ask_by_voice(voice_request.clips[0].clip, threshold, request_id)
+        answer = recognizer().identify(replace(asked, admit=rejections.count))
     return show_identification(answer, threshold, request_id)
 
 
