@@ -17,7 +17,7 @@ from align.faces import FaceDetector, FirstLook
 from align.film import RATE_HZ as FILM_HZ
 from align.mouth_film import MOUTHS, MouthFinder, guess_places
 from utils.beside import beside
-from utils.demand import Demand
+from utils.demand import Demand, Watch
 from utils.media import (
     Capture,
     Clip,
@@ -44,12 +44,12 @@ _MOST_FILM = 60 * FILM_HZ
 class Ahead(ExitStack):
     """An `Audience` that looks at each frame, and hears the sound beside.
 
-    While no frame is there, it finds mouths and cuts faces out of those that were. As a
-    context, it ends when the hearing has ended.
+    While no frame is there, it cuts faces out of those that were, finds mouths, and shows
+    the faces to who watches. As a context, it ends when the hearing has ended.
 
     Attributes:
-        took_ms: milliseconds that "detect", "align" and "mouth" took so far. An opening that
-            is enough counts as "detect".
+        took_ms: milliseconds that "detect", "align", "mouth" and "watch" took so far. An
+            opening that is enough counts as "detect".
         mouths: finds them.
         cutter: cuts faces out.
         opening: what was made of the opening. None where it is not enough.
@@ -63,14 +63,19 @@ class Ahead(ExitStack):
         examine: Examine,
         *,
         demand: Demand | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        """Look at no more than `most_frames`. What `examine` makes may meet the `demand`."""
+        """Look at no more than `most_frames`. What `examine` makes may meet the `demand`.
+
+        `watch` is given the faces if there are `most_frames`, and one in each so far.
+        """
         super().__init__()
         self._detector = detector
         self._hear = hear
         self._most_frames = most_frames
         self._examine = examine
         self._demand = demand
+        self._watch = watch
         self._is_examined = False
         self._hearing: Future[None] | None = None
         self._heard: Future[Heard] = Future()
@@ -79,7 +84,7 @@ class Ahead(ExitStack):
         self._detections: list[list[FaceDetection]] | None = None
         self._film: list[GreyFrame] = []
         self._has_sound = False
-        self.took_ms = dict.fromkeys(("detect", "align", "mouth"), 0.0)
+        self.took_ms = dict.fromkeys(("detect", "align", "mouth", "watch"), 0.0)
         self.mouths = MouthFinder(detector)
         self.cutter = Cutter()
         self.opening: Capture | None = None
@@ -133,22 +138,26 @@ class Ahead(ExitStack):
         return frame
 
     def spend_time(self) -> bool:
-        """Find mouths, or cut a face out, in what is seen so far."""
+        """Cut out a face, find mouths or show the faces, of what is seen so far."""
         if self._look is None:
             return False
         if self._detections is None:
             with self._timing("detect"):
                 self._detections = self._look.list_so_far()
-        return self._find_mouths(self._detections) or self._cut_face(self._detections)
+        if self._cut_face(self._detections):
+            return True
+        is_alone = all(len(faces) == 1 for faces in self._detections)
+        faces = [face for (face,) in self._detections] if is_alone else []
+        return bool(faces) and (self._find_mouths(faces) or self._show_faces(faces))
 
-    def _find_mouths(self, detections: Sequence[Sequence[FaceDetection]]) -> bool:
-        """Find mouths in the film where one face alone is seen so far, some at a time."""
+    def _find_mouths(self, faces: Sequence[FaceDetection]) -> bool:
+        """Find mouths in the film of the only face of each frame, some at a time."""
         film = [one for one in self._film if one.time_s <= self._seen[-1].time_s]
         film = film[: len(film) // MOUTHS * MOUTHS]
-        if self.mouths.knows(len(film)) or any(len(faces) != 1 for faces in detections):
+        if self.mouths.knows(len(film)):
             return False
         with self._timing("mouth"):
-            boxes = [face.box_xyxy for (face,) in detections]
+            boxes = [face.box_xyxy for face in faces]
             seen_s = [frame.time_s for frame in self._seen]
             self.mouths.find(film, guess_places(seen_s, boxes, film, self._seen[-1]))
         return True
@@ -163,6 +172,13 @@ class Ahead(ExitStack):
         with self._timing("align"):
             self.cutter.cut([place])
         return True
+
+    def _show_faces(self, faces: Sequence[FaceDetection]) -> bool:
+        if self._watch is None:
+            return False
+        aligned = self.cutter.cut(list(zip(self._seen, faces, strict=True)))
+        with self._timing("watch"):
+            return self._watch(aligned, self._most_frames)
 
     def is_enough(self, clip: Clip) -> bool:
         """Examine the opening where the demand allows it: once, as it takes time."""
@@ -189,12 +205,12 @@ class Ahead(ExitStack):
     def find(self, frames: Sequence[Frame]) -> list[list[FaceDetection]] | None:
         """What the looks found in these frames. None where others were seen.
 
-        What is left to be done is done meanwhile, as if no others are found.
+        While others are looked for in the last ones, the work goes on as if there are none.
         """
         if not self._look or [f.time_s for f in frames] != [f.time_s for f in self._seen]:
             return None
         with beside(self._look.finish) as last_look:
-            while self.spend_time():
+            while not last_look.done() and self.spend_time():
                 pass
             with self._timing("detect"):
                 return last_look.result()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from align.ahead import Ahead, Hear, Heard
+from align.ahead import Ahead, Heard
 from align.audience import Audience
 from align.decode import read_timed
 from align.faces import FaceDetector, analyse_faces, find_faces
@@ -27,7 +27,7 @@ from align.speech import analyse_speech
 from align.surroundings import cut_surroundings
 from utils.clock import timed
 from utils.config import CaptureSettings
-from utils.demand import Demand, Listen
+from utils.demand import Demand, Listen, Watch
 from utils.media import (
     Capture,
     Clip,
@@ -92,6 +92,7 @@ class Aligner:
         filename: str | None = None,
         demand: Demand | None = None,
         listen: Listen | None = None,
+        watch: Watch | None = None,
     ) -> Capture:
         """Read a media file and find the main person's face and speech in it.
 
@@ -101,6 +102,7 @@ class Aligner:
             demand: what the opening must show, so that no more of the picture is read.
                 None: all of the clip is read.
             listen: is given the speech, if there is some, in a thread of its own.
+            watch: is given the faces so far while the decoder is silent, if each frame has one.
 
         Returns:
             The capture. It may hold neither a face nor speech; its hints say why.
@@ -108,22 +110,25 @@ class Aligner:
         Raises:
             MediaError: the file cannot be read (see `align.decode.read_clip`).
         """
-        hear = partial(self._hear, listen=listen)
-        capture = self._analyse(path, filename, demand, hear)
+        limits = self._limits if demand else self._limits.of_whole_clip
+        ahead = Ahead(
+            self._detector,
+            partial(self._hear, listen=listen),
+            limits.most_frames,
+            self._examine_opening,
+            demand=demand,
+            # Of an opening it is not known how many frames there will be
+            watch=None if limits.has_opening else watch,
+        )
+        capture = self._analyse(path, filename, limits, ahead)
         self._heap.tidy()
         return capture
 
     def _analyse(
-        self, path: Path, filename: str | None, demand: Demand | None, hear: Hear
+        self, path: Path, filename: str | None, limits: ReadLimits, ahead: Ahead
     ) -> Capture:
         started = time.perf_counter()
-        limits = self._limits if demand else self._limits.of_whole_clip
-        with (
-            Ahead(
-                self._detector, hear, limits.most_frames, self._examine_opening, demand=demand
-            ) as ahead,
-            self._read(path, filename, limits, ahead) as (clip, timings),
-        ):
+        with ahead, self._read(path, filename, limits, ahead) as (clip, timings):
             read_ms = (time.perf_counter() - started) * 1000
             timings["decode"] = read_ms - timings["sound"] - sum(ahead.took_ms.values())
             if ahead.opening is None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from scoring.calibration import Calibration
-from utils.arrays import Float32Array, ImageArray
-from utils.demand import Demand, Listen
+from utils.arrays import BoolArray, Float32Array, ImageArray
+from utils.demand import Demand, Listen, Watch
 from utils.media import Capture, Waveform
 from utils.modality import Embedding
 
@@ -26,11 +26,12 @@ class Aligner(Protocol):
         filename: str | None = None,
         demand: Demand | None = None,
         listen: Listen | None = None,
+        watch: Watch | None = None,
     ) -> Capture:
         """Read the file at `path`, or its opening where that is what `demand` asks for.
 
-        `filename` is the name that its sender gave it. `listen` may be given the speech
-        before the rest is read. Raises MediaError, and what `listen` raises.
+        `filename` is the name that its sender gave it. `listen` may be given the speech,
+        and `watch` faces, before the rest is read. Raises MediaError, and what these raise.
         """
 
 
@@ -51,10 +52,10 @@ class FaceEncoder(Protocol):
         `faces` are (n, 112, 112, 3) uint8 RGB, `weights` (n,) ≥ 0.
         """
 
-    def embed_each(self, faces: ImageArray, *, in_turn: bool = False) -> Float32Array:
+    def embed_each(self, faces: ImageArray, *, turned: BoolArray | None = None) -> Float32Array:
         """Embed each face by itself: (n, 112, 112, 3) uint8 RGB give (n, 512) float32.
 
-        `in_turn`: they are of one person, and their mean is what counts.
+        With `turned` (n,) one view is enough of each: its mirror image where it is true.
         """
 
 

@@ -29,6 +29,7 @@ from recognition.looking import Looking
 from recognition.matching import Side
 from recognition.missing import advice, nothing_usable, why_no_face, why_no_voice
 from recognition.observation import Observation
+from recognition.seeing import Seeing
 from scoring.calibration import Quality
 from utils.arrays import Float32Array
 from utils.beside import beside
@@ -192,14 +193,14 @@ class _Seen:
 class _Question:
     """What is to be known of one clip, and since when.
 
-    `few`: as few faces as are enough. `timings` gets the time of each stage.
+    `seeing` embeds as few faces as are enough. `timings` gets the time of each stage.
     """
 
     judge: Callable[[Capture], Liveness | None]
     hearing: Hearing
     started: float
     timings: dict[str, float]
-    few: bool = False
+    seeing: Seeing | None = None
 
 
 class Analyser:
@@ -246,16 +247,19 @@ class Analyser:
         judge = partial(self._judges.examine, challenge=challenge)
         # A check looks at every face: none may be somebody else's who passes for the named one
         few = not (whole or challenge or self._judges.refuse)
-        question = _Question(judge, Hearing(self._encoders.voice), started, {}, few=few)
-        listen = question.hearing.hear
-        analyse = partial(self._aligner.analyse, path, filename=filename, listen=listen)
+        hearing = Hearing(self._encoders.voice)
+        seeing = self._looking.begin() if few else None
+        question = _Question(judge, hearing, started, {}, seeing=seeing)
+        watch = seeing.watch if seeing else None
+        analyse = partial(self._aligner.analyse, path, filename=filename)
+        read = partial(analyse, listen=hearing.hear, watch=watch)
         with self._slot(question):
             if few:
                 opening = Opening(self._judges)
-                probe = self._embed(analyse(demand=opening), replace(question, judge=opening.judge))
+                probe = self._embed(read(demand=opening), replace(question, judge=opening.judge))
                 if not (opening.is_enough and probe.odd_faces_s):
                     return probe
-            return self._embed(analyse(), question)
+            return self._embed(read(), question)
 
     def embed(self, capture: Capture) -> Probe:
         """Embed what was captured elsewhere. Raises NoBiometricError, BusyError."""
@@ -276,7 +280,7 @@ class Analyser:
             beside(partial(hearing.hear, speech)) as heard,
             beside(partial(judge, capture)) as judged,
         ):
-            seen = self._embed_faces(capture.face_analysis, timings, few=question.few)
+            seen = self._embed_faces(capture.face_analysis, timings, question.seeing)
             heard.result()
             liveness = judged.result()
         capture = replace(capture, face_analysis=seen.faces)
@@ -327,13 +331,14 @@ class Analyser:
             yield
 
     def _embed_faces(
-        self, analysis: FaceAnalysis, timings: dict[str, float], *, few: bool
+        self, analysis: FaceAnalysis, timings: dict[str, float], seeing: Seeing | None
     ) -> _Seen:
         """Embed the main person, without faces of somebody else in the same place."""
         if not analysis.faces:
             return _Seen(analysis)
         with timed(timings, "face_embedding"):
-            look = self._looking.look(analysis.faces, few=few)
+            look = self._looking.look(analysis.faces, seeing)
+        timings["face_embedding"] += seeing.took_ms if seeing else 0.0
         embedding = check(Embedding(look.vector, Modality.FACE, self.encoder_ids.face))
         faces = list(zip(analysis.faces, look.is_odd, strict=True))
         return _Seen(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from recognition.agreement import Sample
-from utils.arrays import BoolArray, Float32Array, ImageArray, unit
+from utils.arrays import BoolArray, Float32Array, ImageArray, IndexArray, unit
 from utils.media import AlignedFace
 
 STRETCHES = 6
@@ -48,11 +48,42 @@ def choose_few(faces: Sequence[AlignedFace]) -> BoolArray:
     if len(faces) <= STRETCHES or quality < _LEAST_QUALITY:
         return chosen
     chosen[:] = False
-    by_time = np.argsort([face.time_s for face in faces], kind="stable")
-    chosen[[stretch.min() for stretch in np.array_split(by_time, STRETCHES)]] = True
+    chosen[[stretch.min() for stretch in _divide(faces)]] = True
     squares = _describe(np.stack([face.image for face in faces]))
     likeness = (squares @ squares[chosen].T).max(axis=1)
     return np.asarray(chosen | (likeness < _ALIKE))
+
+
+def choose_early(faces: Sequence[AlignedFace], frames: int) -> list[tuple[AlignedFace, bool]]:
+    """Choose faces that `choose_few` is going to choose if there is one in each of the frames.
+
+    Args:
+        faces: one of each frame so far, in order of time.
+        frames: how many frames there will be.
+
+    Returns:
+        Each with whether `turn_few` turns it. None where they are not clear so far.
+    """
+    scores = [face.quality.score for face in faces]
+    if frames <= STRETCHES or not scores or np.median(scores) < _LEAST_QUALITY:
+        return []
+    stretches = np.array_split(np.arange(frames), STRETCHES)
+    seen = [stretch for stretch in stretches if stretch[-1] < len(faces)]
+    best = [max(stretch.tolist(), key=lambda i: scores[i]) for stretch in seen]
+    return [(faces[i], bool(number % 2)) for number, i in enumerate(best)]
+
+
+def turn_few(faces: Sequence[AlignedFace]) -> BoolArray:
+    """Say which faces (n,) of one track are mirrored: those of every second stretch."""
+    turned = np.zeros(len(faces), np.bool_)
+    turned[np.concatenate(_divide(faces)[1::2])] = True
+    return turned
+
+
+def _divide(faces: Sequence[AlignedFace]) -> list[IndexArray]:
+    """Divide the numbers of faces into stretches of time."""
+    by_time = np.argsort([face.time_s for face in faces], kind="stable")
+    return np.array_split(by_time, STRETCHES)
 
 
 def agree(faces: Sample) -> bool:
@@ -65,8 +96,7 @@ def agree(faces: Sample) -> bool:
 
 def _describe(images: ImageArray) -> Float32Array:
     """Describe faces (n, 112, 112, 3) by the colours of squares: (n, 360) of unit length."""
-    rows, columns = _SEEN
-    seen = images[:, rows, columns].astype(np.float32)
+    seen = images[(slice(None), *_SEEN)]
     count, height, width, _ = seen.shape
     # Whole rows first: their pixels lie side by side, which is six times as fast
     bands = seen.reshape(count, height // _SQUARE_PX, _SQUARE_PX, width * 3).sum(axis=2)

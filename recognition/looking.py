@@ -9,10 +9,14 @@ import numpy as np
 
 from gallery.ports import FaceEncoder
 from recognition.agreement import Sample, find_odd_faces
-from recognition.few_faces import agree, choose_few
+from recognition.few_faces import agree, choose_few, turn_few
+from recognition.seeing import Seeing
 from utils.arrays import BoolArray, Float32Array
 from utils.errors import ModelError
 from utils.media import AlignedFace
+
+# Faces from which the mean of faces and mirror images in turn is that of both of each
+_LEAST_IN_TURN = 4
 
 # So that faces of no quality still count, where there are no others
 _LEAST_WEIGHT = 1e-3
@@ -35,18 +39,26 @@ class Looking:
     """Embeds faces. Threads may share it."""
 
     def __init__(self, encoder: FaceEncoder, *, in_turn: bool) -> None:
-        """Look at each face in one view or in both: `in_turn` of `FaceEncoder.embed_each`."""
+        """Look at each face in one view, if they are many, or in both.
+
+        `in_turn`: every second one is mirrored. Their mean stays that of both views
+        (docs/research/views.md).
+        """
         self._encoder = encoder
         self._in_turn = in_turn
 
-    def look(self, faces: Sequence[AlignedFace], *, few: bool = False) -> Look:
+    def begin(self) -> Seeing | None:
+        """Begin to look at as few faces of a clip as are enough. None where each view counts."""
+        return Seeing(self._encoder) if self._in_turn else None
+
+    def look(self, faces: Sequence[AlignedFace], few: Seeing | None = None) -> Look:
         """Embed the main person, without faces of somebody else in the same place.
 
         Args:
             faces: of one track, one at least, best first.
-            few: as many are enough as the answer to a question needs, unless each view counts.
+            few: embeds as many as the answer to a question needs, if those are enough.
         """
-        sample, is_all = self._embed_enough(faces, few=few and self._in_turn)
+        sample, is_all = self._embed_enough(faces, few)
         is_odd = np.zeros(len(faces), np.bool_)
         if is_all:
             is_odd = self._find_odd_faces(sample)
@@ -59,18 +71,22 @@ class Looking:
     def embed(self, faces: Sequence[AlignedFace], *, in_turn: bool | None = None) -> Sample:
         """Embed faces of one person, one or more, each by itself."""
         images = np.stack([face.image for face in faces])
-        weights = np.array([face.quality.score for face in faces], np.float32)
         in_turn = self._in_turn if in_turn is None else in_turn
-        vectors = self._encoder.embed_each(images, in_turn=in_turn)
-        return Sample(vectors, np.maximum(weights, _LEAST_WEIGHT))
+        is_turned = np.arange(len(faces)) % 2 == 1
+        turned = is_turned if in_turn and len(faces) >= _LEAST_IN_TURN else None
+        return Sample(self._encoder.embed_each(images, turned=turned), _weigh(faces))
 
-    def _embed_enough(self, faces: Sequence[AlignedFace], *, few: bool) -> tuple[Sample, bool]:
+    def _embed_enough(
+        self, faces: Sequence[AlignedFace], few: Seeing | None
+    ) -> tuple[Sample, bool]:
         """Embed some of the faces, or all, and say whether it was all."""
         chosen = choose_few(faces) if few else np.ones(len(faces), np.bool_)
+        if few is None or chosen.all():
+            return self.embed(faces), True
         first, others = (np.flatnonzero(rows).tolist() for rows in (chosen, ~chosen))
-        sample = self.embed([faces[i] for i in first])
-        if not others:
-            return sample, True
+        is_turned = turn_few(faces).tolist()
+        vectors = few.embed([(faces[i], is_turned[i]) for i in first])
+        sample = Sample(vectors, _weigh([faces[i] for i in first]))
         if agree(sample):
             return sample, False
         rest = self.embed([faces[i] for i in others])
@@ -89,3 +105,8 @@ class Looking:
         except ModelError:
             return np.zeros(len(sample.vectors), np.bool_)
         return find_odd_faces(sample, calibration)
+
+
+def _weigh(faces: Sequence[AlignedFace]) -> Float32Array:
+    scores = np.array([face.quality.score for face in faces], np.float32)
+    return np.maximum(scores, _LEAST_WEIGHT)

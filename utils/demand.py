@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from utils.media import Capture, SpeechAnalysis, Waveform
+from utils.media import AlignedFace, Capture, SpeechAnalysis, Waveform
 
 Listen = Callable[[Waveform], None]
 """Is given the speech of a clip as soon as it is found, while the picture is decoded."""
+
+
+Watch = Callable[[Sequence[AlignedFace], int], bool]
+"""Is given the faces so far, one of each frame in order of time, and the number of frames that
+there will be, while no new one is there. Returns whether it did something with them.
+"""
 
 
 class Demand(Protocol):

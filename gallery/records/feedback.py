@@ -9,7 +9,7 @@ deleted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -60,24 +60,22 @@ def remember(connection: Connection, request_id: str, named: Sequence[NamedPerso
     Of two answers under one request id the later counts.
     """
     connection.execute(delete(identifications).where(identifications.c.request_id == request_id))
-    for person in named:
-        key = people.find(connection, person.person_id)
-        if key is None:  # deleted since
-            continue
-        connection.execute(
-            insert(identifications).values(
-                request_id=request_id,
-                at=clock.now_for_terms(connection),
-                modality=person.modality,
-                person_key=key,
-                score=person.score,
-                speech_s=person.speech_s,
-                encoder_id=person.encoder_id,
-                strength=person.strength,
-                scale_id=person.scale_id,
-                actor=audit.ACTOR.get(),
-            )
-        )
+    ids = {person.person_id for person in named}
+    keys = {person_id: people.find(connection, person_id) for person_id in ids}
+    there = [person for person in named if keys[person.person_id] is not None]
+    if not there:  # deleted since
+        return
+    shared = {
+        "request_id": request_id,
+        "at": clock.now_for_terms(connection),
+        "actor": audit.ACTOR.get(),
+    }
+    rows = [_values_of(person) | {"person_key": keys[person.person_id]} for person in there]
+    connection.execute(insert(identifications), [shared | row for row in rows])
+
+
+def _values_of(person: NamedPerson) -> dict[str, Any]:
+    return {name: value for name, value in asdict(person).items() if name != "person_id"}
 
 
 def forget_old(connection: Connection, days: float) -> None:

@@ -21,16 +21,13 @@ from network.serving.concat_fusion import ConcatFusion
 from network.serving.inputs import FaceInput, VoiceInput
 from network.serving.runtime import Runtime, load_runtime
 from scoring.calibration import Calibration
-from utils.arrays import EMBEDDING_SIZE, Float32Array, ImageArray, unit
+from utils.arrays import EMBEDDING_SIZE, BoolArray, Float32Array, ImageArray, unit
 from utils.beside import beside
 from utils.errors import ModelError
 from utils.media import Waveform
 from utils.modality import Embedding, Modality
 
 log = logging.getLogger("duet.network")
-
-# Faces from which the mean of faces and mirror images in turn is that of both of each
-_LEAST_IN_TURN = 4
 
 # Faces given to the network at a time: they bound the memory, and more take little less time
 _FACES_AT_ONCE = 3
@@ -102,22 +99,22 @@ class FaceEncoder(Encoder):
         self._input = FaceInput.from_dict(card.input)
         self._input.check(runtime)
 
-    def embed_each(self, faces: ImageArray, *, in_turn: bool = False) -> Float32Array:
+    def embed_each(self, faces: ImageArray, *, turned: BoolArray | None = None) -> Float32Array:
         """Embed each face by itself.
 
         `faces` (n, 112, 112, 3) uint8 RGB give (n, 512) float32 of unit length. n may
         be 0. Where the card asks for mirror images, the embedding of a face is the mean of
-        both. With `in_turn`, and four faces of one person or more, it is that of the face
-        or of its mirror image, in turn. Their mean stays the same (docs/research/views.md).
+        both. With `turned` (n,), it is that of the mirror image where it is true, and of
+        the face elsewhere.
         """
         if not len(faces):
             return np.zeros((0, EMBEDDING_SIZE), np.float32)
-        if self._input.mirror and in_turn and len(faces) >= _LEAST_IN_TURN:
-            turned = faces.copy()
-            turned[1::2] = faces[1::2, :, ::-1]
-            return self._embed_views(turned)
         if not self._input.mirror:
             return self._embed_views(faces)
+        if turned is not None:
+            views = faces.copy()
+            views[turned] = faces[turned, :, ::-1]
+            return self._embed_views(views)
         return unit(self._embed_views(faces) + self._embed_views(faces[:, :, ::-1]))
 
     def _embed_views(self, faces: ImageArray) -> Float32Array:

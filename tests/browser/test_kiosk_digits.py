@@ -20,7 +20,7 @@ from tests.support.page_texts import read_texts
 from tests.support.talking import TalkingAligner
 from tests.support.waiting import until
 from utils.config import Settings
-from utils.demand import Demand, Listen
+from utils.demand import Demand, Listen, Watch
 from utils.media import Capture
 from web.factory import create_app
 
@@ -48,6 +48,7 @@ class AnnAligner(TalkingAligner):
         filename: str | None = None,
         demand: Demand | None = None,
         listen: Listen | None = None,
+        watch: Watch | None = None,
     ) -> Capture:
         """Read a clip of Ann in its place."""
         path.write_bytes(clip(face="ann", voice="ann"))

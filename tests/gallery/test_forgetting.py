@@ -37,7 +37,7 @@ from tests.support.gallery_parts import (
 from tests.support.next_models import NEXT
 from tests.support.remains import present_in
 from tests.support.templates import face, kept_media
-from utils.demand import Demand, Listen
+from utils.demand import Demand, Listen, Watch
 from utils.media import Capture, Waveform
 from utils.modality import Embedding, Modality
 
@@ -68,6 +68,7 @@ class DistinctAligner(ClipAligner):
         filename: str | None = None,
         demand: Demand | None = None,
         listen: Listen | None = None,
+        watch: Watch | None = None,
     ) -> Capture:
         """As align.aligner.Aligner.analyse."""
         capture = super().analyse(path, filename=filename)

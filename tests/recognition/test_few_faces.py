@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from recognition.agreement import Sample
 from recognition.few_faces import agree, choose_few
 from recognition.looking import Looking
+from recognition.seeing import Seeing
 from tests.support.asking import identify
 from tests.support.gallery_parts import (
     FACE_QUALITY,
@@ -20,8 +22,8 @@ from tests.support.gallery_parts import (
     direction,
     make_recognizer,
 )
-from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray
-from utils.demand import Demand, Listen
+from utils.arrays import FACE_SIZE_PX, BoolArray, Float32Array, ImageArray
+from utils.demand import Demand, Listen, Watch
 from utils.media import AlignedFace, Capture, FaceDetection
 
 
@@ -30,11 +32,13 @@ class CountingFace(StubFace):
     """Counts the faces that it embeds."""
 
     counts: list[int] = field(default_factory=list)
+    turned: list[list[bool]] = field(default_factory=list)
 
-    def embed_each(self, faces: ImageArray, *, in_turn: bool = False) -> Float32Array:
+    def embed_each(self, faces: ImageArray, *, turned: BoolArray | None = None) -> Float32Array:
         """Embed each face, and count them."""
         self.counts.append(len(faces))
-        return super().embed_each(faces, in_turn=in_turn)
+        self.turned.append([] if turned is None else turned.tolist())
+        return super().embed_each(faces, turned=turned)
 
 
 def draw(who: int, sample: int = 1, *, looks_like: int | None = None) -> ImageArray:
@@ -99,12 +103,21 @@ def test_a_question_looks_at_six_faces_and_an_enrolment_at_all() -> None:
     encoder = CountingFace()
     faces = make_faces([draw(1, second) for second in range(12)])
     looking = Looking(encoder, in_turn=True)
-    few = looking.look(faces, few=True)
+    few = looking.look(faces, looking.begin())
     every = looking.look(faces)
-    assert encoder.counts == [6, 12]
+    assert encoder.counts == [1] * 6 + [12]
+    assert sorted(chain.from_iterable(encoder.turned[:6])) == [False] * 3 + [True] * 3
     assert few.vector @ every.vector > 0.9
-    Looking(encoder, in_turn=False).look(faces, few=True)
-    assert encoder.counts[2:] == [12], "thorough"
+    assert Looking(encoder, in_turn=False).begin() is None, "thorough"
+
+
+def test_many_faces_are_seen_in_one_view_in_turn_and_few_in_both() -> None:
+    encoder = CountingFace()
+    looking = Looking(encoder, in_turn=True)
+    looking.embed(make_faces([draw(1)] * 5))
+    looking.embed(make_faces([draw(1)] * 3))
+    Looking(encoder, in_turn=False).embed(make_faces([draw(1)] * 5))
+    assert encoder.turned == [[False, True, False, True, False], [], []]
 
 
 def test_an_odd_face_among_the_few_lets_all_be_looked_at() -> None:
@@ -112,10 +125,10 @@ def test_an_odd_face_among_the_few_lets_all_be_looked_at() -> None:
     encoder = CountingFace()
     images = [draw(2 if second in (4, 5) else 1, second, looks_like=1) for second in range(12)]
     faces = make_faces(images)
-    look = Looking(encoder, in_turn=True).look(faces, few=True)
+    look = Looking(encoder, in_turn=True).look(faces, Seeing(encoder))
     odd = [face.time_s for face, is_odd in zip(faces, look.is_odd, strict=True) if is_odd]
     assert odd == [4, 5]
-    assert encoder.counts == [6, 6, 12]
+    assert encoder.counts == [1] * 6 + [6, 12]
 
 
 def test_faces_that_were_looked_at_in_parts_keep_their_places() -> None:
@@ -123,8 +136,8 @@ def test_faces_that_were_looked_at_in_parts_keep_their_places() -> None:
     images = [draw(1, second % 5, looks_like=9 if second == 3 else 1) for second in range(12)]
     images[8] = draw(2, 1, looks_like=1)
     faces = make_faces(images)
-    parts = Looking(encoder, in_turn=True).look(faces, few=True)
-    assert encoder.counts == [7, 5]
+    parts = Looking(encoder, in_turn=True).look(faces, Seeing(encoder))
+    assert encoder.counts == [1] * 7 + [5]
     np.testing.assert_allclose(parts.vector, Looking(encoder, in_turn=True).look(faces).vector)
 
 
@@ -138,6 +151,7 @@ class TwoPeopleAligner(ClipAligner):
         filename: str | None = None,
         demand: Demand | None = None,
         listen: Listen | None = None,
+        watch: Watch | None = None,
     ) -> Capture:
         """Read a clip, and take the same time for both people."""
         capture = super().analyse(path, filename=filename)

@@ -12,7 +12,7 @@ from recognition.hearing import Hearing
 from tests.support.gallery_parts import ClipAligner, StubEncoders, StubVoice, clip
 from utils.arrays import RATE_HZ
 from utils.config import Settings
-from utils.demand import Demand, Listen
+from utils.demand import Demand, Listen, Watch
 from utils.media import Capture, Waveform
 from utils.modality import Embedding, Modality
 
@@ -40,6 +40,7 @@ class EarlyAligner(ClipAligner):
         filename: str | None = None,
         demand: Demand | None = None,
         listen: Listen | None = None,
+        watch: Watch | None = None,
     ) -> Capture:
         """Read a clip."""
         capture = super().analyse(path, filename=filename)

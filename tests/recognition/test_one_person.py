@@ -18,7 +18,7 @@ from recognition.recognizer import Recognizer
 from recognition.requests import ClipFile, EnrolmentRequest
 from tests.support.asking import enroll, first_sight, identify
 from tests.support.gallery_parts import ClipAligner, make_recognizer, write_clip
-from utils.demand import Demand, Listen
+from utils.demand import Demand, Listen, Watch
 from utils.errors import (
     MixedPeopleError,
     PoorQualityError,
@@ -51,6 +51,7 @@ class DuetAligner(ClipAligner):
         filename: str | None = None,
         demand: Demand | None = None,
         listen: Listen | None = None,
+        watch: Watch | None = None,
     ) -> Capture:
         """Read a clip, and add what `show` says."""
         capture = super().analyse(path, filename=filename)

@@ -14,7 +14,7 @@ from recognition.recognizer import Recognizer
 from recognition.requests import ClipFile, IdentificationRequest
 from tests.support.asking import enroll, first_sight, identify, verify_clips, verify_person
 from tests.support.gallery_parts import ClipAligner, make_recognizer
-from utils.demand import Demand, Listen
+from utils.demand import Demand, Listen, Watch
 from utils.liveness_settings import PASSIVE
 from utils.media import Capture
 
@@ -35,6 +35,7 @@ class NotingAligner(ClipAligner):
         filename: str | None = None,
         demand: Demand | None = None,
         listen: Listen | None = None,
+        watch: Watch | None = None,
     ) -> Capture:
         """Read a clip. An opening is enough where it meets the demand."""
         self.asked.append("whole" if demand is None else "opening")

@@ -21,8 +21,8 @@ from tests.support.gallery_parts import (
     outcomes,
 )
 from tests.support.waiting import LIMIT_S, until
-from utils.arrays import Float32Array, ImageArray
-from utils.demand import Demand, Listen
+from utils.arrays import BoolArray, Float32Array, ImageArray
+from utils.demand import Demand, Listen, Watch
 from utils.errors import (
     BusyError,
     DuplicatePersonError,
@@ -86,6 +86,7 @@ class SlowAligner(ClipAligner):
         filename: str | None = None,
         demand: Demand | None = None,
         listen: Listen | None = None,
+        watch: Watch | None = None,
     ) -> Capture:
         with self._lock:
             self.now += 1
@@ -147,7 +148,7 @@ def test_a_long_queue_is_refused_at_once(tmp_path: Path, clip: Callable[..., Pat
 
 def test_a_vector_that_is_no_number_is_refused(tmp_path: Path, clip: Callable[..., Path]) -> None:
     class Broken(StubFace):
-        def embed_each(self, faces: ImageArray, *, in_turn: bool = False) -> Float32Array:
+        def embed_each(self, faces: ImageArray, *, turned: BoolArray | None = None) -> Float32Array:
             return np.full((len(faces), 512), np.nan, np.float32)
 
     made = make_recognizer(tmp_path / "n", StubEncoders(face=Broken()))

@@ -35,13 +35,14 @@ from utils.arrays import (
     EMBEDDING_SIZE,
     FACE_SIZE_PX,
     RATE_HZ,
+    BoolArray,
     Float32Array,
     Float64Array,
     ImageArray,
     unit,
 )
 from utils.config import Settings
-from utils.demand import Demand, Listen
+from utils.demand import Demand, Listen, Watch
 from utils.errors import MediaTypeError
 from utils.media import (
     AlignedFace,
@@ -161,6 +162,7 @@ class ClipAligner:
         filename: str | None = None,
         demand: Demand | None = None,
         listen: Listen | None = None,
+        watch: Watch | None = None,
     ) -> Capture:
         """Read a clip."""
         data = path.read_bytes()
@@ -228,7 +230,7 @@ class StubFace:
         mean = vectors if len(vectors) == 1 else unit(total)
         return Embedding(mean[0], Modality.FACE, self.encoder_id)
 
-    def embed_each(self, faces: ImageArray, *, in_turn: bool = False) -> Float32Array:
+    def embed_each(self, faces: ImageArray, *, turned: BoolArray | None = None) -> Float32Array:
         """Embed each face."""
         pixels = faces[:, 0, 0].astype(int).tolist()
         vectors = [direction("face", who, sample, noise / 100) for who, sample, noise in pixels]

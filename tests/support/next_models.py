@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tests.support.gallery_parts import StubEncoders, StubFace, StubVoice
-from utils.arrays import Float32Array, ImageArray
+from utils.arrays import BoolArray, Float32Array, ImageArray
 from utils.media import Waveform
 from utils.modality import Embedding, Modality
 
@@ -18,8 +18,8 @@ class NextFace(StubFace):
 
     encoder_id: str = "face-2"
 
-    def embed_each(self, faces: ImageArray, *, in_turn: bool = False) -> Float32Array:
-        return np.roll(super().embed_each(faces, in_turn=in_turn), 100, axis=1)
+    def embed_each(self, faces: ImageArray, *, turned: BoolArray | None = None) -> Float32Array:
+        return np.roll(super().embed_each(faces, turned=turned), 100, axis=1)
 
 
 @dataclass

@@ -10,7 +10,7 @@ import numpy as np
 from align.mouth import MOUTH
 from tests.support.gallery_parts import ClipAligner
 from utils.arrays import FACE_SIZE_PX, ImageArray
-from utils.demand import Demand, Listen
+from utils.demand import Demand, Listen, Watch
 from utils.media import AlignedFace, Capture
 
 FRAMES = 8
@@ -28,6 +28,7 @@ class TalkingAligner(ClipAligner):
         filename: str | None = None,
         demand: Demand | None = None,
         listen: Listen | None = None,
+        watch: Watch | None = None,
     ) -> Capture:
         """Read a clip, and show its face as often as a camera would."""
         capture = super().analyse(path, filename=filename)
