@@ -219,7 +219,8 @@ def _refine(images: Sequence[ImageArray], rows: Float64Array, networks: Networks
 def _finish(images: Images, rows: Float64Array, networks: Networks) -> Float64Array:
     if not len(rows):
         return np.empty((0, 16))
-    offsets, landmarks, faces = _run(networks.output, images, rows, 48)
+    network = networks.grey_output if images[0].ndim == 2 else networks.output
+    offsets, landmarks, faces = _run(network, images, rows, 48)
     sides = rows[:, 3:5] - rows[:, 1:3] + 1
     x = landmarks[:, :5] * sides[:, :1] + rows[:, 1:2] - 1
     y = landmarks[:, 5:] * sides[:, 1:] + rows[:, 2:3] - 1
@@ -259,7 +260,7 @@ def _run(
 
 
 def _cut_crops(images: Images, rows: Float64Array, size: int) -> list[ImageArray]:
-    """Cut the boxes out at size × size by linear interpolation, in three channels.
+    """Cut the boxes out at size × size by linear interpolation.
 
     Outside the image it is grey. Corners lie as in TensorFlow's `crop_and_resize`.
     """
@@ -278,12 +279,11 @@ def _cut_crops(images: Images, rows: Float64Array, size: int) -> list[ImageArray
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderValue=(127, 127, 127),
         )
-        grey = crop.ndim == 2
-        crops.append(cast(ImageArray, cv2.cvtColor(crop, cv2.COLOR_GRAY2RGB) if grey else crop))
+        crops.append(cast(ImageArray, crop))
     return crops
 
 
 def _to_input(images: Sequence[ImageArray]) -> Float32Array:
-    """Make the input of a network: (n, 3, h, w) float32 in about [-1, 1]."""
+    """Make the input of a network: (n, 3 or 1, h, w) float32 in about [-1, 1]."""
     blob = cv2.dnn.blobFromImages(list(images), 1 / 128, mean=(127.5, 127.5, 127.5))
     return np.asarray(blob, np.float32)

@@ -3,7 +3,7 @@
 The package `mtcnn` (MIT licence) brings the weights. It runs them in eager TensorFlow,
 which takes twice the time and adds 600 MB to the process
 (docs/measurements/decode.md). The layers are those of `mtcnn.network.{pnet,rnet,onet}`.
-Inputs are (n, 3, h, w) float32, RGB, (pixel − 127.5) / 128.
+Inputs are (n, 3, h, w) float32, RGB, (pixel − 127.5) / 128, or have one grey channel.
 """
 
 from __future__ import annotations
@@ -59,24 +59,35 @@ class Networks:
       log-odds of a face.
     - `refinement`: 24 × 24 crops → offsets (n, 4), probabilities (n, 2).
     - `output`: 48 × 48 crops → offsets, landmarks (n, 10), probabilities.
+    - `grey_output`: the same for grey crops (n, 1, 48, 48), in four fifths of the time.
     """
 
     proposal: Network
     refinement: Network
     output: Network
+    grey_output: Network
 
 
 def load_networks(threads: int) -> Networks:
-    """Load all three. Several threads may call them.
+    """Load all of them. Several threads may call them.
 
     Raises:
         ModelError: the package or a weight file is missing.
     """
-    pnet, rnet, onet = (
-        _open_session(build_onnx(name, _read_weights(name)), threads)
-        for name in ("pnet", "rnet", "onet")
+    pnet, rnet, onet = map(_read_weights, ("pnet", "rnet", "onet"))
+    models = (
+        build_onnx("pnet", pnet),
+        build_onnx("rnet", rnet),
+        build_onnx("onet", onet),
+        build_onnx("onet", _to_grey(onet)),
     )
-    return Networks(proposal=pnet, refinement=rnet, output=onet)
+    return Networks(*(_open_session(model, threads) for model in models))
+
+
+def _to_grey(weights: Sequence[Float32Array]) -> list[Float32Array]:
+    """The weights for one channel in place of three that are alike."""
+    first, *others = weights
+    return [first.sum(axis=2, keepdims=True), *others]
 
 
 def _read_weights(name: str) -> list[Float32Array]:
@@ -113,12 +124,13 @@ def build_onnx(name: str, weights: Sequence[Float32Array]) -> bytes:
     """
     from onnx import TensorProto, helper
 
+    channels = weights[0].shape[2]
     graph = _Graph(iter(weights))
     for kind, size, padding in _LAYERS[name]:
         graph.add(kind, size, padding)
     for output in _OUTPUTS[name]:
         graph.add_head(output)
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, "h", "w"])
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", channels, "h", "w"])
     outputs = [helper.make_tensor_value_info(o, TensorProto.FLOAT, None) for o in _OUTPUTS[name]]
     model = helper.make_model(
         helper.make_graph(

@@ -131,6 +131,14 @@ def test_without_the_package_the_error_says_what_to_install(
     assert "pip install" in caught.value.hint
 
 
+def test_grey_crops_give_what_they_give_in_three_channels(detector: FaceDetector) -> None:
+    networks = detector.load()
+    grey = np.random.default_rng(0).uniform(-1, 1, (3, 1, 48, 48)).astype(np.float32)
+    colour = networks.output(grey.repeat(3, axis=1))
+    for one, other in zip(networks.grey_output(grey), colour, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+
+
 def test_the_networks_are_loaded_once(detector: FaceDetector) -> None:
     assert FaceDetector().load() is detector.load()
 
