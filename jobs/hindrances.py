@@ -42,6 +42,7 @@ def find_hindrances(store: Store, settings: Settings) -> list[Hindrance]:
         _find_jump(store.clock_jump),
         find_old_backup(settings),
         _find_traces(store),
+        _find_damage(store),
     )
     return [hindrance for hindrance in looked_for if hindrance]
 
@@ -86,3 +87,12 @@ def _find_traces(store: Store) -> Hindrance | None:
     if not store.holds_traces():
         return None
     return Hindrance("traces_left", "Traces of deleted data are in the file.", {})
+
+
+def _find_damage(store: Store) -> Hindrance | None:
+    count = store.count_left_out()
+    if not count:
+        return None
+    what = "1 template is" if count == 1 else f"{count} templates are"
+    text = f"{what} damaged and not searched: cli.py check"
+    return Hindrance("damaged", text, {"templates": count})

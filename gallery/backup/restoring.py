@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gallery.backup.folder import Backup
+from gallery.damage import DamagedError
 from gallery.database.open import open_database
 from gallery.ledger import Ledger
 from gallery.records import deletions
 from gallery.records.deletions import Deletion
 from gallery.store import Store
 from gallery.upkeep.copying import Progress, copy_gallery
+from utils.errors import BackupUnusableError
 
 
 @dataclass(frozen=True)
@@ -40,18 +44,31 @@ def restore(
     the times that the backup holds.
 
     Raises InvalidRequestError for a target that is not empty, ConfigError for another
-    encryption key than the backup's, StoreUnavailableError, StorageFullError.
+    encryption key than the backup's, BackupUnusableError for one that holds damaged
+    values, StoreUnavailableError, StorageFullError.
     """
     noted = Ledger(backup.path.parent).read(backup.manifest.lineage)
     with tempfile.TemporaryDirectory(prefix="duet-", dir=temporary) as copy:
         file = Path(shutil.copy(backup.gallery, copy))
-        source = Store(open_database(f"sqlite:///{file}"), target.codec)
-        try:
+        with (
+            _naming_damage(),
+            closing(Store(open_database(f"sqlite:///{file}"), target.codec)) as source,
+        ):
             done = _delete_again(source, noted)
             rows = copy_gallery(source, target, progress, action="restore")
-        finally:
-            source.close()
     return Restored(rows, done)
+
+
+@contextmanager
+def _naming_damage() -> Iterator[None]:
+    """Say of damage that it is in the backup: the target is empty."""
+    try:
+        yield
+    except DamagedError as error:
+        raise BackupUnusableError(
+            f"The backup is damaged. {error.message}",
+            "Take another copy of this backup, or an earlier backup.",
+        ) from error
 
 
 def _delete_again(store: Store, noted: list[Deletion]) -> int:

@@ -6,15 +6,21 @@ Every table is read once. What is found is told by table, column and row, never 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Connection, Table
+from sqlalchemy import JSON, Boolean, Column, Connection, Integer, Table
 
 from gallery.damage import name_kind
-from gallery.table_base import Checked, UtcDateTime, stored_kinds
+from gallery.names import MAX_RETENTION_DAYS
+from gallery.table_base import MAX_KEY, Checked, UtcDateTime, stored_kinds
 from gallery.tables import metadata
+
+_BOUNDS = dict.fromkeys(
+    ("people.retention_days", "people_groups.retention_days"), MAX_RETENTION_DAYS
+)
 
 MOST = 5
 """Most rows of a fault that are told one by one."""
@@ -60,8 +66,16 @@ def _find_fault(column: Column[Any], value: Any) -> str | None:
         return f"{name_kind(stored)} in the place of {kind}"
     if isinstance(stored, str):
         return _find_fault_of_text(checked, value)
-    if isinstance(checked.impl, Boolean) and value not in (0, 1):
-        return "a number in the place of yes or no"
+    return _find_fault_of_number(checked, value) if isinstance(stored, int | float) else None
+
+
+def _find_fault_of_number(checked: Checked, value: float) -> str | None:
+    if isinstance(checked.impl, Boolean):
+        return None if value in (0, 1) else "a number in the place of yes or no"
+    if not math.isfinite(value):
+        return "a number without end"
+    if isinstance(checked.impl, Integer) and not abs(value) <= _BOUNDS.get(checked.place, MAX_KEY):
+        return "a number that is too large"
     return None
 
 

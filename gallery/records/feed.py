@@ -9,15 +9,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from operator import itemgetter
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Engine,
     Label,
     LargeBinary,
     Row,
@@ -70,13 +72,18 @@ _TEMPLATE: tuple[Label[Any], ...] = tuple(
 # damaged row does not keep all others from being found. Nor are those of nobody read. A size
 # and a kind are read without the value.
 _OWNED = text("EXISTS (SELECT 1 FROM people WHERE people.key = templates.person_key)")
-_USABLE = text(
+_usable = (
     f"{_OWNED} AND typeof(templates.vector) = 'blob'"
     " AND coalesce(templates.sealed_by, '') NOT GLOB '*[^ -~]*'"
     f" AND (templates.sealed_by IS NOT NULL OR length(templates.vector) = {vectors.STORED_BYTES})"
     " AND templates.source_sha256 NOT GLOB '*[^ -~]*'"
     " AND templates.template_id NOT GLOB '*[^ -~]*'"
 )
+_USABLE = text(_usable)
+# NULL where a value is of a foreign kind
+_UNUSABLE = text(f"coalesce(NOT ({_usable}), 1)")
+_left_out: WeakKeyDictionary[Engine, set[int]] = WeakKeyDictionary()
+"""Rows of damaged templates that the index of a database lacks."""
 # The same with whose it is, which is joined for a few people.
 _NAMED = (*_TEMPLATE, people.c.person_id, people.c.name)
 # Statements of every search are made once: that takes longer than to ask.
@@ -175,6 +182,9 @@ def read_templates(
     picks = connection.dialect.name == "sqlite" and not all_or_none
     # A cursor on the server does not pay for a few people.
     options = {"yield_per": _CHUNK} if keys is None else {}
+    if keys is None:
+        _left_out[connection.engine] = set()
+    open_whole = partial(_open_whole, _left_out.setdefault(connection.engine, set()))
     count = 0
     for part in _parts(keys):
         rows = connection.execute(
@@ -183,9 +193,16 @@ def read_templates(
         for piece in _whole_people(rows.partitions(_CHUNK)):
             count += len(piece)
             piece.sort(key=itemgetter(0, 1))
-            yield _by_modality(piece, _open_all if all_or_none else _open_whole, codec)
+            yield _by_modality(piece, _open_all if all_or_none else open_whole, codec)
     if picks and keys is None:
         _report_damaged(connection, wanted, count)
+
+
+def count_left_out(connection: Connection) -> int:
+    """Count the damaged templates that were left out since all were read, and are still there."""
+    rows = sorted(_left_out.get(connection.engine, ()))
+    query = select(func.count()).select_from(templates).where(templates.c.key.in_(_SOME))
+    return sum(connection.scalar(query, part) or 0 for part in _parts(rows) if part["some"])
 
 
 def read_named(
@@ -267,11 +284,14 @@ def _with_encoders(encoder_ids: Mapping[Modality, str]) -> tuple[str, ...]:
 def _report_damaged(connection: Connection, encoders: tuple[str, ...], count: int) -> None:
     """Log how many templates of these encoders are left out: all but `count`.
 
-    They are counted by an index. To look at each of them takes as long as to read a fifth.
+    They are counted by an index. Which they are is asked only where there are some: that takes
+    as long as to read a fifth.
     """
     stored = select(func.count()).select_from(templates).where(_is_of(encoders))
     if damaged := (connection.scalar(stored) or 0) - count:
         log.error("templates are damaged and left out: %d (`cli.py check` says which)", damaged)
+        which = select(templates.c.key).where(_is_of(encoders), _UNUSABLE)
+        _left_out[connection.engine].update(connection.scalars(which))
 
 
 def _by_modality(rows: Sequence[Any], open_some: Open, codec: Codec) -> dict[Modality, Templates]:
@@ -300,13 +320,17 @@ def _open_all(rows: Sequence[Any], codec: Codec) -> Iterator[Opened]:
         yield row[0], row[3], codec.open(row.vector, row.sealed_by, *about)
 
 
-def _open_whole(rows: Sequence[Any], codec: Codec) -> Iterator[Opened]:
-    """Open those vectors that are not damaged. Raises StoreUnavailableError for another key."""
+def _open_whole(left_out: set[int], rows: Sequence[Any], codec: Codec) -> Iterator[Opened]:
+    """Open those vectors that are not damaged. Raises StoreUnavailableError for another key.
+
+    The rows of the others are added to `left_out`.
+    """
     for row in rows:
         try:
             yield from _open_all([row], codec)
         except DamagedError:
             log.error("a template is damaged and left out: row %d", row.key)
+            left_out.add(row.key)
 
 
 def _parts(keys: Sequence[int] | None) -> Iterator[dict[str, Any]]:

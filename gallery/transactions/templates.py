@@ -40,6 +40,14 @@ class Stored:
 class TemplateTransactions(Transactions):
     """Transactions on templates."""
 
+    def count_left_out(self) -> int:
+        """Count the damaged templates that the index lacks.
+
+        Nothing is looked for: they are those that were met when the index was read.
+        """
+        with self.database.read() as connection:
+            return feed.count_left_out(connection)
+
     def enroll(
         self,
         person: str | NewPerson,

@@ -101,7 +101,7 @@ def _refuse_filled(connection: Connection) -> None:
     if filled:
         raise InvalidRequestError(
             f"The database is not empty: it has rows in {', '.join(filled)}.",
-            "Name another database.",
+            "Name an empty folder, or another database.",
         )
 
 

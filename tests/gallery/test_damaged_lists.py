@@ -1,4 +1,4 @@
-"""A damaged row of a list: the others are listed, terms are kept, and the log says which it is."""
+"""A damaged row: the others are listed, terms are kept, and what is damaged is named."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from gallery.backup.making import Beside, make_backup
+from gallery.backup.restoring import restore
 from gallery.records.groups import NewGroup
 from gallery.records.jobs import Jobs, NewItem, NewJob
 from gallery.records.keys import Keys
@@ -20,6 +22,8 @@ from gallery.store import Store
 from gallery.transactions.base import Terms
 from tests.support.filled_gallery import fill
 from tests.support.gallery_parts import open_gallery
+from utils.config import Settings
+from utils.errors import BackupUnusableError
 
 LISTS: dict[str, Callable[[Store], Any]] = {
     "jobs": lambda store: Jobs(store.database, store.codec).latest(),
@@ -142,3 +146,19 @@ def test_a_damaged_note_of_the_clock_is_none(store: Store) -> None:
     at = (datetime.now(UTC) - timedelta(days=9)).isoformat()
     write(store, f"UPDATE meta SET value = '{at}||0' WHERE name = 'clock'")
     assert store.find_clock_jump() is not None
+
+
+@pytest.mark.parametrize("damage", ["UPDATE people SET created_at = 'none'", None])
+def test_damage_within_a_backup_is_that_of_the_backup(
+    store: Store, tmp_path: Path, damage: str | None
+) -> None:
+    """The bytes are those that the manifest states, and the values were damaged before."""
+    backup = make_backup(store, tmp_path / "backups", Beside(Settings(), {}))
+    if damage is None:
+        backup.gallery.write_bytes(backup.gallery.read_bytes()[:5000] + b"x" * 50_000)
+    else:
+        with closing(sqlite3.connect(backup.gallery, isolation_level=None)) as connection:
+            connection.execute(damage)
+    with pytest.raises(BackupUnusableError, match="The backup is damaged") as caught:
+        restore(backup, open_gallery(tmp_path / "again"), tmp_path)
+    assert "earlier backup" in caught.value.hint

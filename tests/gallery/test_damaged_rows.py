@@ -20,11 +20,13 @@ from gallery.database.foreign import find_foreign
 from gallery.store import NewPerson, Store
 from gallery.table_base import Checked
 from gallery.tables import metadata, templates
+from jobs.hindrances import find_hindrances
 from recognition.recognizer import Recognizer
 from tests.support.asking import identify
 from tests.support.filled_gallery import fill
 from tests.support.gallery_parts import make_recognizer, open_gallery
 from tests.support.templates import face
+from utils.config import Settings
 
 DAMAGES = {
     "UPDATE people SET name = CAST(x'ff41' AS TEXT)": "a text that is not UTF-8",
@@ -158,6 +160,27 @@ def test_the_others_are_found(
     assert list_ids(gallery) == ["bob", "cleo"]
 
 
+def test_health_counts_damaged_templates_until_they_are_gone(
+    gallery: Recognizer, clip: Callable[..., Path]
+) -> None:
+    folder = Path(gallery.store.database._path).parent  # type: ignore[attr-defined]
+    settings = Settings.of(data_dir=folder)
+    write(
+        folder,
+        "UPDATE templates SET vector = 'text' WHERE key = 1",
+        "UPDATE templates SET sealed_by = x'ff' WHERE key = 3",
+    )
+    opened = make_recognizer(folder)
+    assert find_hindrances(opened.store, settings) == []
+    identify(opened, clip(face=2, voice=2, sample=9))  # the index is read
+    for count, person_id in ((2, "ann"), (1, "bob")):
+        (found,) = find_hindrances(opened.store, settings)
+        assert (found.code, found.details) == ("damaged", {"templates": count})
+        opened.store.delete_person(person_id)
+    assert find_hindrances(opened.store, settings) == []
+    opened.close()
+
+
 def list_ids(recognizer: Recognizer) -> list[str]:
     return [person.person_id for person in recognizer.store.list_people().people]
 
@@ -239,6 +262,28 @@ def test_a_check_lists_all_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert f"{column} holds" in done.stdout
     assert "row 1 of 'ann', row 2 of 'bob'" in done.stdout
     assert "deletions" in done.stdout, "it went on"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "people SET retention_days = 2147483648",
+        "people SET retention_days = 36501",
+        "events SET person_key = -3000000000",
+        "templates SET quality = 9e999",
+    ],
+)
+def test_a_check_tells_numbers_that_no_column_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
+    with closing(open_gallery(tmp_path)) as store:
+        store.enroll(NewPerson("ann"), [face(1)])
+    write(tmp_path, f"UPDATE {damage}")
+    done = CliRunner().invoke(cli.cli, ["check"])
+    assert done.exit_code == 1, repr(done.exception)
+    table, _, column = damage.split()[:3]
+    assert f"{table}.{column} holds a number" in done.stdout
 
 
 def test_a_check_that_cannot_be_made_is_told_for_what_it_is(

@@ -118,7 +118,7 @@ def test_details_fill_every_text(
     with closing(open_store(settings)) as store:
         store.clock_jump = clock.ClockJump(now, now - timedelta(days=3))
         found = find_hindrances(store, settings)
-    assert {one.code for one in found} | {"worker_dead", "traces_left"} == set(TROUBLES)
+    assert {one.code for one in found} | {"worker_dead", "traces_left", "damaged"} == set(TROUBLES)
     said = texts(language, "health")
     keys = {"clock": ("health.clock_ahead", "health.clock_behind")}
     for one in found:

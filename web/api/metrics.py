@@ -17,7 +17,15 @@ from web.state import jobs, live_room, settings, store
 from web.wire import parse
 
 blueprint = Blueprint("metrics", __name__)
-TROUBLES = ("backup_old", "clock", "database_slow", "disk_full", "traces_left", "worker_dead")
+TROUBLES = (
+    "backup_old",
+    "clock",
+    "damaged",
+    "database_slow",
+    "disk_full",
+    "traces_left",
+    "worker_dead",
+)
 
 
 @blueprint.get("/metrics")

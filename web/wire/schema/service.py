@@ -24,13 +24,14 @@ TICKET = make_model(
 REASON = make_model(
     "HealthReason",
     code=text_field(
-        "disk_full, clock, worker_dead, backup_old, database_slow or traces_left", "disk_full"
+        "disk_full, clock, worker_dead, backup_old, database_slow, traces_left or damaged",
+        "disk_full",
     ),
     text=text_field("what is wrong", "120 MB are free."),
     details=fields.Raw(
         description="what is in the text, by code: megabytes (disk_full), shown and days"
-        " (clock; below 0 it is behind), made_at (backup_old; null = none yet) or seconds"
-        " (database_slow)",
+        " (clock; below 0 it is behind), made_at (backup_old; null = none yet), seconds"
+        " (database_slow) or templates (damaged)",
         example={"megabytes": 120},
     ),
 )
