@@ -44,6 +44,21 @@ ADDRESS_FAULTS = (
 )
 NOBODY_TYPES = (EOFError, OSError, RuntimeError)
 """What `input` raises at its end, where it is no text, and where there is none."""
+DIGITS = {
+    "en": (
+        "Record yourself saying, within {seconds} s: {digits}",
+        "Press Enter when {clip} is recorded: ",
+    ),
+    "ko": (
+        "{seconds}초 안에 이 숫자를 말하는 모습을 녹화하세요: {digits}",
+        "{clip} 녹화가 끝나면 Enter 키를 누르세요: ",
+    ),
+    "zh": (
+        "请在 {seconds} 秒内录下自己说这些数字：{digits}",
+        "{clip} 录好后按回车键：",
+    ),
+}
+"""What is asked for digits, and the question after it, by language."""
 LINES = {"fused": "Answer", "face": "By face alone", "voice": "By voice alone"}
 
 
@@ -229,9 +244,10 @@ def draw_digits(args: argparse.Namespace) -> requests.Response | None:
         raise NotOursError("201 without digits")
     args.challenge_id = drawn["challenge_id"]
     digits = " ".join(drawn["digits"])
-    print(f"Record yourself saying, within {drawn.get('expires_s')} s: {digits}", file=sys.stderr)
+    asked, question = DIGITS[args.challenge]
+    print(asked.format(seconds=drawn.get("expires_s"), digits=digits), file=sys.stderr)
     if args.clip:
-        wait_for_enter(f"Press Enter when {args.clip} is recorded: ")
+        wait_for_enter(question.format(clip=args.clip))
     return None
 
 

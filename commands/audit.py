@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import click
 
-from commands.shared import limit_option, open_store, refusals
+from commands.shared import limit_option, open_store, print_lines, refusals
 from gallery.results import ACTIONS, Event
 from utils.moments import read_moment
 from utils.wording import count_noun
@@ -58,8 +58,7 @@ def audit_show(limit: int, person_id: str | None, **wanted: Unpack[EventFilter])
     """
     with open_store() as store:
         events = store.events(limit, person_id=person_id, **wanted)
-    for event in events:
-        click.echo(_format_event(event))
+    print_lines(map(_format_event, events), "There is no such row.")
     action = wanted.get("action")
     if not events and action and action not in ACTIONS:
         written = f"This release writes: {', '.join(ACTIONS)}."

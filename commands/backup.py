@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -203,7 +204,20 @@ def _write_key(chosen: Backup, path: Path, passphrase_file: Path | None) -> None
 def _passphrase(file: Path | None, *, confirm: bool) -> str:
     if file is not None:
         return _read_passphrase(file)
+    if not sys.stdin.isatty():  # getpass would warn of what it cannot hide
+        return _take_passphrase()
     text: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm)
+    return text
+
+
+def _take_passphrase() -> str:
+    """Read a passphrase from a pipe, or refuse where there is none."""
+    text = sys.stdin.readline().rstrip("\r\n")
+    if not text:
+        raise InvalidRequestError(
+            "A passphrase is asked for in a terminal, and there is none.",
+            "Name a file with --passphrase-file, or pipe the passphrase in.",
+        )
     return text
 
 

@@ -54,19 +54,30 @@ def identify(
             except DuetError as error:
                 failures.append(f"{clip.name}: {describe(error)}")
                 continue
-            tqdm.write(format_identification(clip, answer, json_lines, lang or language()))
+            chosen = lang or language()
+            text = format_identification(clip, answer, json_lines, chosen, of_group=bool(group))
+            tqdm.write(text)
     report(failures)
 
 
 def format_identification(
-    clip: Path, answer: Identification, json_line: bool, lang: str = "en"
+    clip: Path,
+    answer: Identification,
+    json_line: bool,
+    lang: str = "en",
+    *,
+    of_group: bool = False,
 ) -> str:
-    """Format an identification as one JSON object, or as lines of text."""
+    """Format an identification as one JSON object, or as lines of text.
+
+    `of_group`: the people of one group were searched.
+    """
     from recognition import as_json
 
     if json_line:
         return to_json({"clip": clip.name, **as_json.identification(answer)})
-    lines = [f"{clip.name} ({WORDS[lang].gallery.format(n=answer.people)})"]
+    searched = WORDS[lang].group if of_group else WORDS[lang].gallery
+    lines = [f"{clip.name} ({searched.format(n=answer.people)})"]
     for modality, decision in answer.decisions.items():
         # Who is named by one of the two is not said to be named by both
         is_both = modality is Modality.FUSED
@@ -79,7 +90,7 @@ def format_identification(
 
 
 def _format_decision(decision: Decision, lang: str) -> str:
-    """Format who it is, the figures, and in English the reason."""
+    """Format who it is, the figures, and the reason."""
     match = decision.match
     probability, score, threshold = WORDS[lang].figures
     if match is None:
@@ -89,7 +100,19 @@ def _format_decision(decision: Decision, lang: str) -> str:
         who = f"{match.name} ({match.person_id}), {figures}"
     if decision.threshold is not None:
         who += f", {threshold} {decision.threshold:.3f}"
-    return f"{who}. {decision.reason}" if lang == "en" else who
+    return f"{who}. {_word_reason(decision, lang)}"
+
+
+def _word_reason(decision: Decision, lang: str) -> str:
+    """Word why somebody is named, or nobody is."""
+    reasons = WORDS[lang].reasons
+    if not reasons:
+        return decision.reason
+    if decision.modality is None or decision.margin is None:
+        is_unknown = decision.outcome == "unknown"
+        return reasons["uncompared" if is_unknown else decision.outcome]
+    by = modality_words(decision.modality, lang)
+    return reasons[decision.outcome].format(by=by, margin=f"{abs(decision.margin):.2f}")
 
 
 def _format_other(other: OtherPerson, lang: str) -> str:

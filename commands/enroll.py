@@ -18,6 +18,7 @@ from commands.hints import HINTS
 from commands.jobs import list_failures, open_workplace, watch
 from commands.people import Days
 from commands.shared import describe, encoding_option, open_store, output_file, refusals, report
+from commands.wording import word_code
 from utils.path_option import PathOption
 from utils.wording import count_noun
 
@@ -236,7 +237,7 @@ def write_people(file: Path, items: Iterable[JobItem], planned: Iterable[Planned
     from jobs.enrolment_report import list_names, report_people, write_report
 
     with output_file(file) as draft:
-        text = write_report(report_people(items, HINTS, list_names(planned)))
+        text = write_report(report_people(items, HINTS, list_names(planned), word_code))
         draft.write_text(text, "utf-8", newline="")
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from commands.shared import open_store, refusals
+from commands.shared import open_store, print_lines, refusals
 from utils.wording import count_noun
+
+if TYPE_CHECKING:
+    from gallery.records.groups import Group
 
 
 @click.group()
@@ -18,10 +23,13 @@ def groups() -> None:
 def groups_list() -> None:
     """List the groups. Columns: id, people, watched, days, name."""
     with open_store() as store:
-        for group in store.list_groups():
-            watched = "watched" if group.watched else "-"
-            days = str(group.retention_days or "-")
-            click.echo("\t".join([group.group_id, str(group.people), watched, days, group.name]))
+        print_lines(map(_format, store.list_groups()), "There is no group.")
+
+
+def _format(group: Group) -> str:
+    watched = "watched" if group.watched else "-"
+    days = str(group.retention_days or "-")
+    return "\t".join([group.group_id, str(group.people), watched, days, group.name])
 
 
 @groups.command("create")
@@ -53,8 +61,7 @@ def groups_create(
 def groups_show(group_id: str) -> None:
     """List the ids of the people in a group, one a line."""
     with open_store() as store:
-        for person_id in store.list_group(group_id):
-            click.echo(person_id)
+        print_lines(store.list_group(group_id), "Nobody is in the group.")
 
 
 @groups.command("add")
@@ -81,9 +88,18 @@ def groups_remove(group_id: str, people: tuple[str, ...]) -> None:
 
 @groups.command("delete")
 @click.argument("group_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @refusals
-def groups_delete(group_id: str) -> None:
+def groups_delete(group_id: str, yes: bool) -> None:
     """Delete a group. The people in it stay in the gallery."""
     with open_store() as store:
+        group = store.get_group(group_id)
+        if not yes:
+            members = count_noun(group.people, "person", "people")
+            click.confirm(
+                f"Delete the group {group.name} ({group_id}) of {members}, who stay in the"
+                " gallery? This cannot be undone.",
+                abort=True,
+            )
         store.delete_group(group_id)
     click.echo(f"Deleted: {group_id}")

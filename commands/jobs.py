@@ -20,9 +20,11 @@ from commands.shared import (
     format_error,
     output_file,
     print_file,
+    print_lines,
     refusals,
     to_json,
 )
+from commands.wording import word_code
 from utils.config import Settings
 from utils.errors import ConfigError, MediaNotFoundError, fill_hint
 from utils.path_option import PathOption
@@ -194,8 +196,8 @@ def jobs_list() -> None:
     """One line per job, newest first: id, action, state, time, files by state."""
     with open_jobs() as (all_jobs, _):
         interrupted = all_jobs.interrupted_jobs()
-        for job in all_jobs.latest():
-            click.echo(format_job(job, interrupted))
+        listed = (format_job(job, interrupted) for job in all_jobs.latest())
+        print_lines(listed, "There is no job.")
 
 
 @jobs.command("show")
@@ -262,7 +264,7 @@ def jobs_report(job_id: str, file: Path | None, table: Path | None, encoding: st
     names = names_in_table(open_table(table, encoding)) if table else {}
     with open_jobs() as (all_jobs, _):
         all_jobs.get(job_id)
-        text = write_report(report_people(all_jobs.every_item(job_id), HINTS, names))
+        text = write_report(report_people(all_jobs.every_item(job_id), HINTS, names, word_code))
     if file is None:
         print_file(text.removeprefix("\ufeff"))
         return

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.shared import open_store, refusals
+from commands.shared import open_store, print_lines, refusals
 from gallery.results import Role
 from utils.config import Settings
 from utils.subjects import PREFIX
 
 if TYPE_CHECKING:
-    from gallery.records.keys import Keys
+    from gallery.records.keys import ApiKey, Keys
 
 LOCKS_OUT = (
     "From the first key on, every request needs one, and no key of the role admin is there: the"
@@ -93,12 +93,13 @@ def keys_list() -> None:
     from gallery.records.keys import Keys
 
     with open_store() as store:
-        for key in Keys(store.database).list():
-            state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "in use"
-            click.echo(
-                f"{key.key_id}\t{key.role}\t{state}\tmade"
-                f" {key.created_at:%Y-%m-%d %H:%M}\t{key.label}"
-            )
+        print_lines(map(_format, Keys(store.database).list()), "There is no key.")
+
+
+def _format(key: ApiKey) -> str:
+    state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "in use"
+    made = f"made {key.created_at:%Y-%m-%d %H:%M}"
+    return f"{key.key_id}\t{key.role}\t{state}\t{made}\t{key.label}"
 
 
 @keys.command("revoke")

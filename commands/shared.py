@@ -6,7 +6,7 @@ import codecs
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,16 @@ def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.ClickException(describe(error)) from error
 
     return wrapped
+
+
+def print_lines(lines: Iterable[str], none: str) -> None:
+    """Print lines, or say on standard error that there are none."""
+    is_empty = True
+    for line in lines:
+        is_empty = False
+        click.echo(line)
+    if is_empty:
+        click.echo(none, err=True)
 
 
 def describe(error: DuetError) -> str:

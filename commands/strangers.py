@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from commands.shared import limit_option, open_recognizer, open_store, refusals
+from commands.shared import limit_option, open_recognizer, open_store, print_lines, refusals
 from gallery.names import new_person_id
 from utils.wording import count_noun
+
+if TYPE_CHECKING:
+    from gallery.records.strangers import Stranger
 
 
 @click.group()
@@ -27,10 +32,14 @@ def strangers_list(limit: int, offset: int, *, hidden: bool) -> None:
     with open_store() as store:
         if not store.stranger_days:
             click.echo("No unknown visitors are kept: set DUET_STRANGER_DAYS.", err=True)
-        for one in store.list_strangers(offset, limit, hidden=hidden)[0]:
-            times = (f"{at:%Y-%m-%d %H:%M:%S}" for at in (one.first_at, one.last_at))
-            clips = (str(one.clips.get(kind, 0)) for kind in ("face", "voice"))
-            click.echo("\t".join([one.stranger_id, str(one.times), *times, *clips]))
+        listed, _ = store.list_strangers(offset, limit, hidden=hidden)
+        print_lines(map(_format, listed), "There is no unknown visitor.")
+
+
+def _format(one: Stranger) -> str:
+    times = (f"{at:%Y-%m-%d %H:%M:%S}" for at in (one.first_at, one.last_at))
+    clips = (str(one.clips.get(kind, 0)) for kind in ("face", "voice"))
+    return "\t".join([one.stranger_id, str(one.times), *times, *clips])
 
 
 @strangers.command("enroll")
@@ -80,9 +89,14 @@ def strangers_hide(stranger_id: str, *, show: bool) -> None:
 
 @strangers.command("delete")
 @click.argument("stranger_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @refusals
-def strangers_delete(stranger_id: str) -> None:
+def strangers_delete(stranger_id: str, yes: bool) -> None:
     """Delete an unknown visitor now, also from the bytes of the database."""
     with open_store() as store:
+        if not yes:
+            click.confirm(
+                f"Delete the unknown visitor {stranger_id}? This cannot be undone.", abort=True
+            )
         store.delete_stranger(stranger_id)
     click.echo(f"Deleted: {stranger_id}")

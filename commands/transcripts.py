@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from commands.shared import open_store, print_file, refusals, to_json
+from commands.shared import open_store, print_file, print_lines, refusals, to_json
+from gallery.results import KeptTranscript
 
 FORMATS = ("text", "srt", "vtt", "json")
 
@@ -25,15 +26,18 @@ def transcripts_list(limit: int, offset: int) -> None:
     """
     with open_store() as store:
         page = store.list_transcripts(offset, limit)
-    for one in page.transcripts:
-        columns = (
-            one.transcript_id,
-            f"{one.created_at:%Y-%m-%d %H:%M:%S}",
-            f"{one.duration_s:.1f}",
-            one.language or "-",
-            one.title or "-",
-        )
-        click.echo("\t".join(columns))
+    print_lines(map(_format, page.transcripts), "No transcript is kept.")
+
+
+def _format(one: KeptTranscript) -> str:
+    columns = (
+        one.transcript_id,
+        f"{one.created_at:%Y-%m-%d %H:%M:%S}",
+        f"{one.duration_s:.1f}",
+        one.language or "-",
+        one.title or "-",
+    )
+    return "\t".join(columns)
 
 
 @transcripts.command("show")
@@ -66,9 +70,14 @@ def transcripts_show(transcript_id: str, form: str) -> None:
 
 @transcripts.command("delete")
 @click.argument("transcript_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @refusals
-def transcripts_delete(transcript_id: str) -> None:
+def transcripts_delete(transcript_id: str, yes: bool) -> None:
     """Delete a kept transcript, also from the bytes of the database."""
     with open_store() as store:
+        if not yes:
+            click.confirm(
+                f"Delete the transcript {transcript_id}? This cannot be undone.", abort=True
+            )
         store.delete_transcript(transcript_id)
     click.echo(f"Deleted: {transcript_id}")

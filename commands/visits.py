@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from commands.audit import read_moment_option
-from commands.shared import limit_option, open_store, refusals
+from commands.shared import limit_option, open_store, print_lines, refusals
 
 if TYPE_CHECKING:
     from gallery.records.visits import Visit, VisitFilter
@@ -37,8 +37,8 @@ def visits_list(limit: int, person_id: str | None, **wanted: Unpack[VisitFilter]
     with open_store() as store:
         if not store.visit_days:
             click.echo("No visits are kept: set DUET_VISIT_DAYS.", err=True)
-        for visit in store.list_visits(limit, person_id, **wanted):
-            click.echo(_format(visit))
+        listed = store.list_visits(limit, person_id, **wanted)
+        print_lines(map(_format, listed), "There is no such visit.")
 
 
 def _format(visit: Visit) -> str:

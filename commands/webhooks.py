@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from commands.shared import limit_option, open_store, refusals, report
+from commands.shared import limit_option, open_store, print_lines, refusals, report
 from utils.config import Settings
 from utils.errors import ConfigError
 from utils.wording import count_noun
+
+if TYPE_CHECKING:
+    from gallery.records.sightings import Delivery, Sighting
 
 
 @click.command("events")
@@ -21,10 +25,13 @@ def events(limit: int) -> None:
     Newest first. Columns: event, time, where, group, person (or unknown), name.
     """
     with open_store() as store:
-        for one in store.list_latest_sightings(limit):
-            at = f"{one.at:%Y-%m-%d %H:%M:%S}"
-            who = (one.group_id or "-", one.person_id or "unknown", one.name or "-")
-            click.echo("\t".join((str(one.number), at, one.source, *who)))
+        print_lines(map(_format_event, store.list_latest_sightings(limit)), "There is no event.")
+
+
+def _format_event(one: Sighting) -> str:
+    at = f"{one.at:%Y-%m-%d %H:%M:%S}"
+    who = (one.group_id or "-", one.person_id or "unknown", one.name or "-")
+    return "\t".join((str(one.number), at, one.source, *who))
 
 
 @click.group()
@@ -40,12 +47,16 @@ def webhooks_list() -> None:
     Columns: event, receiver, state, attempts, next attempt, why it was not taken.
     """
     with open_store() as store:
-        for one in store.list_deliveries():
-            state = "waiting" if one.next_at else "given up"
-            again = f"{one.next_at:%Y-%m-%d %H:%M:%S}" if one.next_at else "-"
-            number = str(one.sighting.number)
-            columns = (number, one.receiver, state, str(one.attempts), again, one.error or "-")
-            click.echo("\t".join(columns))
+        waiting = map(_format_delivery, store.list_deliveries())
+        print_lines(waiting, "No event waits for a receiver, and none was given up.")
+
+
+def _format_delivery(one: Delivery) -> str:
+    state = "waiting" if one.next_at else "given up"
+    again = f"{one.next_at:%Y-%m-%d %H:%M:%S}" if one.next_at else "-"
+    number = str(one.sighting.number)
+    columns = (number, one.receiver, state, str(one.attempts), again, one.error or "-")
+    return "\t".join(columns)
 
 
 @webhooks.command("resend")

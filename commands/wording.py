@@ -25,6 +25,10 @@ class Words:
         outcomes: of an identification without a name, by `Outcome`.
         verdicts: of a verification.
         gallery: how many people were searched, with `{n}`.
+        group: the same, where those of one group were.
+        reasons: why somebody is named or nobody is, by outcome, with `{by}` and `{margin}`.
+            "uncompared" is an unknown one who was not compared. English has the reasons of
+            the answer itself.
         figures: words for probability, score and threshold.
         columns: heads of a table of verdicts, behind what each goes by.
         by: introduces what an answer goes by, with `{by}`.
@@ -40,6 +44,8 @@ class Words:
     outcomes: dict[str, str]
     verdicts: dict[str, str]
     gallery: str
+    group: str
+    reasons: dict[str, str]
     figures: tuple[str, str, str]
     columns: tuple[str, str, str, str]
     by: str
@@ -68,6 +74,8 @@ WORDS = {
             "rejected": "rejected",
         },
         gallery="people in the gallery: {n}",
+        group="people in the group: {n}",
+        reasons={},
         figures=("p", "score", "threshold"),
         columns=("score", "threshold", "probability", "verdict"),
         by="by {by}",
@@ -94,6 +102,15 @@ WORDS = {
             "rejected": "거부됨",
         },
         gallery="등록된 사람 {n}명",
+        group="그룹의 사람 {n}명",
+        reasons={
+            "accepted": "판정 근거: {by}, 임계값보다 {margin} 높음",
+            "unknown": "등록된 사람 중 충분히 닮은 사람이 없음, 임계값보다 {margin} 낮음",
+            "uncompared": "얼굴이나 목소리로 충분히 비교되는 등록된 사람이 없음",
+            "conflict": "얼굴과 목소리가 서로 맞지 않음",
+            "no_probe": "클립에 비교할 것이 없음",
+            "rejected": "실제로 말하는 사람인지 보는 검사를 통과하지 못함",
+        },
         figures=("확률", "점수", "임계값"),
         columns=("점수", "임계값", "확률", "판정"),
         by="{by}",
@@ -120,6 +137,15 @@ WORDS = {
             "rejected": "已拒绝",
         },
         gallery="已登记 {n} 人",
+        group="组内 {n} 人",
+        reasons={
+            "accepted": "判定依据：{by}，高于阈值 {margin}",
+            "unknown": "已登记的人中没有足够相似的，低于阈值 {margin}",
+            "uncompared": "没有已登记的人能凭脸或声音充分比较",
+            "conflict": "脸和声音不相符",
+            "no_probe": "片段中没有可比内容",
+            "rejected": "未通过真人说话的检查",
+        },
         figures=("概率", "得分", "阈值"),
         columns=("得分", "阈值", "概率", "判定"),
         by="{by}",
@@ -154,6 +180,11 @@ def language() -> str:
 def word_refusal(code: str, lang: str) -> str:
     """Word an error as the pages do ("" = English, or they never say it)."""
     return "" if lang == "en" else _texts(lang).get(f"error.{code}", "")
+
+
+def word_code(code: str) -> str:
+    """Word an error in the language that was chosen, as `word_refusal` does."""
+    return word_refusal(code, language())
 
 
 def format_hint(hint: Hint, lang: str) -> str:

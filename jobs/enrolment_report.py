@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gallery.records.job_files import OPEN
@@ -28,6 +28,8 @@ _FORMULA = re.compile(r"^(?=[\t\r])|(?:^|(?<=[;\t\r\n]))(?=\s*[=+\-@＝＋－＠
 Key = tuple[str | None, str]
 Names = dict[Key, str]
 """Names of people by id, else by the name of an item."""
+Word = Callable[[str], str]
+"""Words a refusal by its code."""
 _MARK = "\ufeff"  # Excel reads UTF-8 only with this mark
 
 
@@ -51,7 +53,7 @@ class PersonReport:
         (state, _), *_ = self.counts.most_common(1)
         return "refused" if state == "failed" else state
 
-    def note(self, item: JobItem, hints: Mapping[str, str]) -> None:
+    def note(self, item: JobItem, hints: Mapping[str, str], word: Word) -> None:
         """Count a file, and keep why it was refused."""
         self.counts[item.state] += 1
         if item.result:
@@ -59,6 +61,8 @@ class PersonReport:
         if item.error:
             file = f"{item.name}: " if item.name else ""
             why = say_body(fill_hint(item.error, hints))
+            worded = word(item.error["code"])
+            why = f"{worded} ({why})" if worded else why
             self.reasons.append(f"{file}{why} [{item.error['code']}]")
 
 
@@ -82,12 +86,16 @@ def names_in_table(table: PeopleTable) -> Names:
 
 
 def report_people(
-    items: Iterable[JobItem], hints: Mapping[str, str], names: Names | None = None
+    items: Iterable[JobItem],
+    hints: Mapping[str, str],
+    names: Names | None = None,
+    word: Word = lambda _: "",
 ) -> list[PersonReport]:
     """Sum the files of a job up by person, in the order of the job.
 
     `hints` are those of the front by code, for refusals without one. `names`
-    (`list_names`) are those of people whom the gallery does not have.
+    (`list_names`) are those of people whom the gallery does not have. `word` says a refusal
+    in another language, by its code ("" = in English alone).
     """
     people: dict[str, PersonReport] = {}
     for item in items:
@@ -95,7 +103,7 @@ def report_people(
         key = item.person_id or f"\n{item.position}"
         if key not in people:
             people[key] = PersonReport(item.person_id or "", _find_name(item, names or {}))
-        people[key].note(item, hints)
+        people[key].note(item, hints, word)
     return list(people.values())
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 import cli
 from gallery.backup.folder import find_backups, find_past_backups
 from gallery.database.open import open_database
+from gallery.encryption.sealing import new_key
 from gallery.ledger import Ledger
 from gallery.store import Store
 from tests.support.disk import small_disk
@@ -82,6 +83,21 @@ def test_what_another_program_wrote_is_no_backup(tmp_path: Path, manifest: str) 
 
 def test_a_folder_without_backups_is_said_to_have_none(tmp_path: Path) -> None:
     assert run("backups", tmp_path).output == f"There is no backup below {tmp_path}.\n"
+
+
+def test_a_passphrase_comes_from_a_pipe_or_is_asked_for_in_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUET_ENCRYPTION_KEY", new_key())
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
+    assert run("people", "create", "ann").exit_code == 0
+    command = ["backup", str(tmp_path / "kept"), "--with-key"]
+    refused = CliRunner().invoke(cli.cli, command)
+    assert refused.exit_code == 1
+    assert "--passphrase-file" in refused.stderr
+    piped = CliRunner().invoke(cli.cli, command, input="correct horse battery\n")
+    assert piped.exit_code == 0, piped.stderr
+    assert piped.stderr.count("assphrase") == 0
 
 
 def test_nothing_is_restored_to_an_empty_name(

@@ -102,7 +102,9 @@ def test_digits_are_printed_before_the_clip_is_asked_for(
     clip.write_bytes(b"a clip")
     type_in(monkeypatch, str(clip))
     assert main(["--challenge", "ko", "--url", url]) == 0
-    assert "within 45 s: 4 8 2 9 1 3" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "45초 안에 이 숫자를 말하는" in said
+    assert "4 8 2 9 1 3" in said
     assert b'name="challenge"\r\n\r\n7-ab\r\n' in BusyTwice.requests[-1]
     assert main([str(clip), "--challenge", "en", "--url", url]) == 0, "nobody presses Enter"
 

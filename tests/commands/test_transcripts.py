@@ -24,13 +24,14 @@ def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "talk.wav"
 
 
-def run(*words: str) -> Result:
-    return CliRunner().invoke(cli.cli, words)
+def run(*words: str, typed: str | None = None) -> Result:
+    return CliRunner().invoke(cli.cli, words, input=typed)
 
 
 def test_nothing_is_kept_unless_it_is_asked(talk: Path) -> None:
     assert run("transcribe", str(talk)).exit_code == 0
-    assert run("transcripts", "list").output == ""
+    listed = run("transcripts", "list")
+    assert (listed.stdout, listed.stderr) == ("", "No transcript is kept.\n")
 
 
 def test_what_is_kept_is_listed_shown_and_deleted(
@@ -44,7 +45,9 @@ def test_what_is_kept_is_listed_shown_and_deleted(
     shown = run("transcripts", "show", transcript_id, "--format", "json").output
     assert json.loads(shown)["title"] == "talk.wav"
     assert run("transcripts", "show", transcript_id, "--format", "vtt").output.startswith("WEBVTT")
-    assert run("transcripts", "delete", transcript_id).exit_code == 0
+    assert run("transcripts", "delete", transcript_id, typed="n\n").exit_code == 1
+    assert transcript_id in run("transcripts", "list").stdout
+    assert run("transcripts", "delete", transcript_id, "--yes").exit_code == 0
     gone = run("transcripts", "show", transcript_id)
     assert gone.exit_code == 1
     assert "transcript_not_found" in gone.output

@@ -20,7 +20,7 @@ from recognition.results import Decision, Identification, Match, Outcome, Verdic
 from speech.lines import count_columns
 from tests.support.page_texts import read_texts
 from utils.media import Hint
-from utils.modality import PerModality
+from utils.modality import Modality, PerModality
 
 
 def end_of(word: str, line: str) -> int:
@@ -33,7 +33,14 @@ def answer() -> Identification:
     ann = Match("ann", "Ann", 0.9, 0.99)
     decisions = PerModality(
         Decision(Outcome.CONFLICT, "The voice speaks against it"),
-        Decision(Outcome.ACCEPTED, "Recognised by face", ann, threshold=0.5),
+        Decision(
+            Outcome.ACCEPTED,
+            "Recognised by face",
+            ann,
+            threshold=0.5,
+            margin=0.21,
+            modality=Modality.FACE,
+        ),
         Decision(Outcome.NO_PROBE, "The clip has no sound"),
     )
     ids = PerModality("f", "a", "v")
@@ -63,6 +70,13 @@ def test_an_identification_is_worded(lang: str) -> None:
     assert words.outcomes["no_probe"] in voice
     assert advice.strip().startswith(words.hint)
     assert ("Recognised by face" in text) is (lang == "en")
+    if words.reasons:
+        by_face = {"by": words.modalities.face, "margin": "0.21"}
+        assert face.endswith(words.reasons["accepted"].format(**by_face))
+        assert fused.endswith(words.reasons["conflict"])
+        assert voice.endswith(words.reasons["no_probe"])
+    group = format_identification(Path("a.mp4"), answer(), False, lang, of_group=True)
+    assert words.group.format(n=3) in group.splitlines()[0]
     assert ("There is no sound" in text) is (lang == "en")
     by_voice = words.by.format(by=words.modalities.voice)
     starts = [fill(words.answer, 18), fill(by_voice, 18)]  # Korean signs take two columns

@@ -282,6 +282,13 @@ def test_no_cell_of_a_report_is_a_formula() -> None:
     )
 
 
+def test_refusals_are_worded_in_another_language_where_there_are_words() -> None:
+    error = {"code": "media_empty", "message": "Empty.", "hint": ""}
+    refused = [item("1.mp4", "ann", "failed", error=error)]
+    (person,) = report_people(refused, {}, word={"media_empty": "빈 파일입니다."}.__getitem__)
+    assert person.reasons == ["1.mp4: 빈 파일입니다. (Empty.) [media_empty]"]
+
+
 def test_who_is_refused_has_the_name_of_a_folder_or_of_the_table() -> None:
     error = {"code": "media_empty", "message": "Empty.", "hint": ""}
     refused = [
