@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +56,17 @@ class Judges:
             refusing=self._refusing,
             refusing_enrolment=self._refusing_enrolment,
         )
+
+    def examine_faces(self, capture: Capture, before: Liveness | None) -> Liveness | None:
+        """Ask the check of aligned faces again, after some of them were left out.
+
+        What the others say stays as it was `before`: they look at the film, the pictures and
+        the sound.
+        """
+        if before is None or Judge.MOUTH_MOTION not in before.judgements:
+            return before
+        again = {Judge.MOUTH_MOTION: self._always[Judge.MOUTH_MOTION](capture)}
+        return replace(before, judgements={**before.judgements, **again})
 
     def _ask(
         self, capture: Capture, challenge: Challenge | None

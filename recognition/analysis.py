@@ -285,7 +285,7 @@ class Analyser:
             liveness = judged.result()
         capture = replace(capture, face_analysis=seen.faces)
         if seen.odd_faces_s:
-            liveness = judge(capture)
+            liveness = self._judges.examine_faces(capture, liveness)
         embeddings = {**seen.embeddings, **hearing.embeddings}
         timings |= hearing.timings_ms
         with timed(timings, "fusion"):

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from liveness import judges
 from liveness.challenge import Challenge
+from liveness.judgement import Judge, Judgement, LivenessOutcome
 from recognition.recognizer import Recognizer
 from recognition.requests import ClipFile, IdentificationRequest
 from tests.support.asking import enroll, first_sight, identify, verify_clips, verify_person
@@ -42,11 +44,16 @@ class NotingAligner(ClipAligner):
         capture = super().analyse(path, filename=filename)
         if demand is None or not demand.is_met(capture) or not self.turns:
             return capture
-        own = capture.face_analysis.faces[0]
-        other = replace(own, image=own.image.copy())
-        other.image[0, 0, 0] = 2
-        faces = [replace(own if n < 4 else other, time_s=n / 4) for n in range(7)]
-        return replace(capture, face_analysis=replace(capture.face_analysis, faces=tuple(faces)))
+        return turn(capture)
+
+
+def turn(capture: Capture) -> Capture:
+    """Let somebody else take the place of a person in the last three of seven faces."""
+    own = capture.face_analysis.faces[0]
+    other = replace(own, image=own.image.copy())
+    other.image[0, 0, 0] = 2
+    faces = [replace(own if n < 4 else other, time_s=n / 4) for n in range(7)]
+    return replace(capture, face_analysis=replace(capture.face_analysis, faces=tuple(faces)))
 
 
 @pytest.fixture
@@ -122,3 +129,36 @@ def test_an_opening_with_somebody_else_in_it_is_not_enough(
     answer = identify(recognizer, clip(face=1, voice=1))
     assert aligner.asked == ["opening", "whole"]
     assert len(answer.observation.faces) == 1
+
+
+def test_checks_that_look_at_no_face_are_made_once(
+    tmp_path: Path, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where faces of somebody else are left out, the motion of the mouth alone is asked again."""
+    asked: list[int] = []
+
+    def examine(capture: Capture) -> Judgement:
+        asked.append(len(capture.face_analysis.faces))
+        return Judgement(LivenessOutcome.PASSED, "as it is", 1.0)
+
+    monkeypatch.setitem(judges._LOADERS, Judge.SCREEN_OR_PRINT, lambda _: examine)
+    monkeypatch.setitem(judges._LOADERS, Judge.MOUTH_MOTION, lambda _: examine)
+    for check, expected in ((Judge.SCREEN_OR_PRINT, [7]), (Judge.MOUTH_MOTION, [7, 4])):
+        off: dict[str, Any] = {f"liveness_{name}": "off" for name in PASSIVE}
+        off[f"liveness_{check}"] = "report"
+        aligner = TurningAligner()
+        recognizer = make_recognizer(tmp_path / check, aligner=aligner, **off)
+        probe = recognizer.observe(ClipFile(clip(face=1, voice=1)))
+        recognizer.close()
+        assert probe.liveness is not None
+        assert probe.liveness.judgements.keys() == {check}
+        assert asked == expected
+        asked.clear()
+
+
+class TurningAligner(ClipAligner):
+    """Sees the face of somebody else at the end of each clip."""
+
+    def analyse(self, path: Path, **more: Any) -> Capture:
+        """Read a clip."""
+        return turn(super().analyse(path, **more))
