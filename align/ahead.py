@@ -12,10 +12,13 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+import numpy as np
+
 from align.cutting import Cutter
 from align.faces import FaceDetector, FirstLook
 from align.film import RATE_HZ as FILM_HZ
 from align.mouth_film import MOUTHS, MouthFinder, guess_places
+from utils.arrays import GreyArray
 from utils.beside import beside
 from utils.demand import Demand, Watch
 from utils.media import (
@@ -130,6 +133,10 @@ class Ahead(ExitStack):
             self._most_frames = 0
             self.mouths = MouthFinder(self._detector)
             self.cutter = Cutter()
+
+    def room(self, shape: tuple[int, int]) -> GreyArray:
+        """Return memory of this process."""
+        return np.empty(shape, np.uint8)
 
     def film(self, frame: GreyFrame) -> GreyFrame:
         """Keep the frame, until the face is found in the frames beside it."""

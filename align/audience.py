@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
+from utils.arrays import GreyArray
 from utils.media import Clip, Frame, GreyFrame, Waveform
 
 
@@ -19,6 +22,10 @@ class Audience(Protocol):
 
     def see(self, frame: Frame) -> Frame:
         """Take the next frame. Returns it, wherever its pixels lie from now on."""
+        ...
+
+    def room(self, shape: tuple[int, int]) -> GreyArray:
+        """Memory where the image (h, w) of the next frame of the film may be written."""
         ...
 
     def film(self, frame: GreyFrame) -> GreyFrame:
@@ -47,6 +54,10 @@ class Nobody:
     def see(self, frame: Frame) -> Frame:
         """Return the frame."""
         return frame
+
+    def room(self, shape: tuple[int, int]) -> GreyArray:
+        """Return memory of this process."""
+        return np.empty(shape, np.uint8)
 
     def film(self, frame: GreyFrame) -> GreyFrame:
         """Return the frame."""

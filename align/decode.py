@@ -91,7 +91,7 @@ def _read_tracks(
             sounds = _decode_sounds(tracks, limits)
         waveforms = tuple(waveform for waveform, _ in sounds)
         audience.hear(waveforms)
-        film = Film(limits.film_s, audience.film)
+        film = Film(limits.film_s, audience)
         first_s = tracks.video.first_s or 0.0
         heard = Clip(
             frames=(),

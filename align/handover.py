@@ -56,7 +56,7 @@ class Sender:
         `receive` waits for what it says to a question.
         """
         self._memory = memory
-        self._first = np.frombuffer(memory, np.uint8).ctypes.data
+        self._first = _address(np.frombuffer(memory, np.uint8))
         self._send = send
         self._receive = receive
         self._end = 0
@@ -76,6 +76,11 @@ class Sender:
         self._send({"frame": place, "film": self._film})
         self._film = []
         return Frame(_view_image(self._memory, place["start"], place["shape"]), frame.time_s)
+
+    def room(self, shape: tuple[int, int]) -> GreyArray:
+        """Return the next place of the shared memory."""
+        place: GreyArray = self._take(shape, np.uint8)[1]
+        return place
 
     def film(self, frame: GreyFrame) -> GreyFrame:
         """Hand a frame over with the next one that is seen, and return it where it lies."""
@@ -130,14 +135,19 @@ class Sender:
 
     def _put(self, array: ImageArray | GreyArray | Float32Array) -> int:
         """Copy an array to the end, unless it lies in the memory, and return where it is."""
-        start = array.ctypes.data - self._first
+        start = _address(array) - self._first
         if 0 <= start < len(self._memory):
             return start
-        start = self._end
-        place: Any = _view(self._memory, start, array.shape, array.dtype)
+        start, place = self._take(array.shape, array.dtype)
         np.copyto(place, array)
-        self._end += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
         return start
+
+    def _take(self, shape: Sequence[int], dtype: DTypeLike) -> tuple[int, Any]:
+        """Take the next place, and return where it begins, and its array."""
+        start = self._end
+        place = _view(self._memory, start, shape, dtype)
+        self._end += -(-place.nbytes // _ALIGNMENT) * _ALIGNMENT
+        return start, place
 
 
 def take_over(description: dict[str, Any], memory: memoryview) -> Clip:
@@ -197,6 +207,12 @@ def _view_image(memory: memoryview, start: int, shape: Sequence[int]) -> ImageAr
 def _view_sound(memory: memoryview, sound: dict[str, Any]) -> Waveform:
     samples: Float32Array = _view(memory, sound["start"], [sound["count"]], np.float32)
     return Waveform(samples, sound["rate_hz"])
+
+
+def _address(array: Any) -> int:
+    """Where an array begins. Its `ctypes.data` is the same, made of three objects."""
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def _view(memory: memoryview, start: int, shape: Sequence[int], dtype: DTypeLike) -> Any:

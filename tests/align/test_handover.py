@@ -52,6 +52,17 @@ def test_the_largest_clip_has_room() -> None:
         np.testing.assert_array_equal(ours.image, theirs.image)
 
 
+def test_a_frame_that_is_written_where_there_is_room_is_not_copied() -> None:
+    memory = memoryview(bytearray(1000))
+    sender = Sender(memory, lambda _: None)
+    room = sender.room((8, 8))
+    frames = [sender.film(GreyFrame(image, 0.0)) for image in (room, np.ones((8, 8), np.uint8))]
+    room[:] = 7
+    np.testing.assert_array_equal(frames[0].image, room)
+    (first, second) = sender.finish(Clip((), (), 0.0, "", film=tuple(frames)))["film"]
+    assert second["start"] - first["start"] == room.nbytes
+
+
 def test_film_that_stays_is_told_where_a_group_is_decoded_anew() -> None:
     news: list[dict[str, Any]] = []
     sender = Sender(memoryview(bytearray(100_000)), news.append)
