@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -98,6 +99,20 @@ def test_a_frame_without_samples_is_silence_of_no_length(kind: str) -> None:
     empty.sample_rate = RATE_HZ
     Scale().look_at(empty)
     assert Resampler().push(empty) == []
+
+
+@pytest.mark.parametrize("layout", ["mono", "stereo"])
+def test_frames_are_resampled_as_by_one_call_for_each(tmp_path: Path, layout: str) -> None:
+    channels = np.repeat(SPEECH[:, None], 1 if layout == "mono" else 2, axis=1)
+    path = media.write_tracks(tmp_path / "a.mkv", [channels], layout=layout)
+    ours = Resampler()
+    theirs = av.AudioResampler(format="flt", layout=layout, rate=RATE_HZ)
+    with av.open(str(path)) as container:
+        frames = [*container.decode(audio=0), None]
+    parts = list(chain.from_iterable(map(ours.push, frames)))
+    one_by_one = [part.to_ndarray().ravel() for part in chain(*map(theirs.resample, frames))]
+    assert len(frames) > 100
+    np.testing.assert_array_equal(np.concatenate(parts).ravel(), np.concatenate(one_by_one))
 
 
 def test_the_track_with_the_default_flag_is_heard(tmp_path: Path) -> None:
