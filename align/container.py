@@ -22,8 +22,10 @@ from align.limits import Deadline, ReadLimits
 from align.sniff import MediaKind
 from utils.errors import MediaCorruptError, MediaTooLongError
 
-# A container may name other files or addresses: only the file itself is ever opened
-_OPEN_OPTIONS = {"protocol_whitelist": "file"}
+# A container may name other files or addresses: only the file itself is ever opened. To
+# learn of its streams, their first pictures are decoded and thrown away: these need no
+# filter over the edges of blocks
+_OPEN_OPTIONS = {"protocol_whitelist": "file", "skip_loop_filter": "all"}
 
 UNDECODABLE = (av.error.FFmpegError, ValueError, NotImplementedError, ArithmeticError)
 """What PyAV raises for a file or a packet that is damaged, or of a rare kind."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -76,6 +77,8 @@ class DecoderProcess:
                 start_new_session=True,  # Ctrl-C is for the service
             )
         self._connection = Connection(ours.detach())
+        self._news = select.poll()  # the one of a connection is made anew each time
+        self._news.register(self._connection.fileno(), select.POLLIN)
         self.end = weakref.finalize(self, _end, self._process, self._connection)
         self._connection.send(bounds)
 
@@ -117,7 +120,7 @@ class DecoderProcess:
         """Wait for an answer, as long as the process does anything at all."""
         try:
             used_s = processor_s_of(self.pid)
-            while not self._connection.poll(stall_s):
+            while not self._news.poll(1000 * stall_s):
                 before_s = used_s
                 used_s = processor_s_of(self.pid)
                 if used_s == before_s:
