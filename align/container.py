@@ -88,6 +88,12 @@ class Track:
         """Seconds a tick of the clock. PyAV makes a fraction of it each time it is asked."""
         return Fraction(self.stream.time_base or 0)
 
+    @cached_property
+    def step_s(self) -> float:
+        """How long a frame is shown, by the rate that is stated. 0.0: none that a camera has."""
+        rate = float(getattr(self.stream, "average_rate", None) or 0)
+        return 1 / rate if 0 < rate <= _MOST_RATE else 0.0
+
 
 @dataclass
 class Demuxed:
@@ -282,9 +288,8 @@ def _is_usable(stamp: int | None, track: Track) -> bool:
 
 def _step_s(packet: av.Packet[Any], track: Track) -> float:
     """How long a packet is shown or heard, by what its stream states."""
-    rate = float(getattr(track.stream, "average_rate", None) or 0)
-    if 0 < rate <= _MOST_RATE:
-        return 1 / rate
+    if track.step_s:
+        return track.step_s
     is_sound = track.stream.type == "audio"
     heard_s = scale_ticks(packet.duration or 0, track.time_base) if is_sound else 0.0
     return heard_s or 1 / _USUAL_RATE

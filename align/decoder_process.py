@@ -95,7 +95,7 @@ class DecoderProcess:
     @property
     def has_spoken(self) -> bool:
         """Whether it has said something that nobody has listened to yet, or has ended."""
-        return self._connection.poll()
+        return bool(self._news.poll(0))
 
     def ask(self, *arguments: object) -> dict[str, Any]:
         """Send the arguments of a file, and wait for what the process says of it first.
