@@ -234,7 +234,7 @@ class Search:
         for modality, rows in rows_by.items():
             if rows.any():
                 search = self._by(modality)
-                candidates += search.candidates(search.nearest(rows))
+                candidates += search.candidates(search.foremost(search.nearest(rows)))
         ranked = sorted(candidates, key=lambda c: (-c.llr, c.person.key))
         others = [c for c in ranked if not ranked[0].is_same(c.person)]
         return (*ranked[:1], *others[:1])
@@ -285,14 +285,14 @@ class _ModalitySearch:
         cosines = np.clip(self._vectors @ side.vector, -1.0, 1.0)
         self._cosines = np.where(has, cosines, -np.inf)
         self._line = calibration.line(side.quality)
-        level, scale = calibration.norm.probe(side.vector[None], side.speech_s)
-        self._level = float(level[0])
-        self._scale = float(scale[0])
-        self._raises: dict[int, float] = {}
         self._deductions: dict[tuple[bytes, int], float] = {}
         self._count = snapshot.count(modality)
         shortlist = self.nearest(has)
-        strengths = (self._cosines[shortlist] - self._levels(shortlist)) / self._scale
+        self._level, self._scale, raises = calibration.norm.search(
+            side.vector, side.speech_s, self._vectors[shortlist]
+        )
+        self._raises = dict(zip(shortlist.tolist(), raises.tolist(), strict=True))
+        strengths = self._strengths(shortlist)
         order = np.argsort(-strengths)
         self._top_rows = shortlist[order]
         self._top = strengths[order]
@@ -307,6 +307,18 @@ class _ModalitySearch:
             return np.flatnonzero(rows)
         first = np.argpartition(-cosines, SHORTLIST - 1)[:SHORTLIST]
         return first[rows[first]]
+
+    def foremost(self, rows: IndexArray) -> IndexArray:
+        """Those of `rows` who may come first, or first of the others than that person.
+
+        The other people take no less off whoever comes behind. So two are enough of those
+        who have one entry.
+        """
+        several = self._top_rows[: len(self._alike)][self._alike.sum(axis=1) > 1]
+        apart = np.isin(rows, several)
+        rest = rows[~apart]
+        order = np.lexsort((self._snapshot.keys[rest], -self._strengths(rest)))
+        return np.concatenate([rows[apart], rest[order[:2]]])
 
     def candidates(self, rows: IndexArray) -> list[Candidate]:
         """Compare the people in `rows` with the probe."""
@@ -323,6 +335,11 @@ class _ModalitySearch:
             raises = self._calibration.norm.person(self._vectors[missing])
             self._raises.update(zip(missing, raises.tolist(), strict=True))
         return self._level + np.array([self._raises[row] for row in wanted], np.float64)
+
+    def _strengths(self, rows: IndexArray) -> Float64Array:
+        """Strengths (n,) of the people in `rows`, before the others take anything off."""
+        strengths: Float64Array = (self._cosines[rows] - self._levels(rows)) / self._scale
+        return strengths
 
     def _candidate(self, row: int, level: float) -> Candidate:
         same = self._same_as(row)

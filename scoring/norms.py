@@ -132,6 +132,13 @@ class NoNorm:
         """Return how far people (n, size) raise the level: 0 (n,)."""
         return np.zeros(len(np.asarray(vectors)))
 
+    def search(
+        self, probe: Float32Array, seconds: float, people: Float32Array
+    ) -> tuple[float, float, Float64Array]:
+        """Return level 0 and scale 1 of a probe, and what people (n, size) add: 0 (n,)."""
+        del probe, seconds
+        return 0.0, 1.0, self.person(people)
+
     def entry(self, vectors: npt.ArrayLike) -> tuple[Float64Array, Float64Array]:
         """Return level 0 and scale 1, (n,) each, of people (n, size)."""
         return self.probe(vectors)
@@ -263,6 +270,14 @@ class CohortNorm:
         """
         return self._raise(self.people_features(vectors))
 
+    def search(
+        self, probe: Float32Array, seconds: float, people: Float32Array
+    ) -> tuple[float, float, Float64Array]:
+        """Work out level and scale of a probe (size,), and what people (n, size) add (n,)."""
+        own, features = self.search_features(probe[None], people)
+        level, scale = self._level_and_scale(own, seconds)
+        return float(level[0]), float(scale[0]), self._raise(features)
+
     def entry(self, vectors: npt.ArrayLike) -> tuple[Float64Array, Float64Array]:
         """Work out level and scale of people, as probe and as person together.
 
@@ -275,6 +290,12 @@ class CohortNorm:
     def people_features(self, vectors: npt.ArrayLike) -> Float64Array:
         """Return `features` (n, 3) of people, who may be known."""
         return self.features(vectors)
+
+    def search_features(
+        self, probe: Float32Array, people: Float32Array
+    ) -> tuple[Float64Array, Float64Array]:
+        """Return `features` of a probe (1, size), and of people (n, size) who may be known."""
+        return self.features(probe), self.people_features(people)
 
     def _raise(self, features: Float64Array) -> Float64Array:
         return self.numbers.person * (features[:, 1] - self.numbers.person_mean)

@@ -70,28 +70,47 @@ class RememberingNorm(CohortNorm):
 
         Those that are not known are worked out in one product.
         """
-        rows = np.ascontiguousarray(vectors, np.float32)
-        digests = [blake2b(row.data, digest_size=_DIGEST_BYTES, key=_KEY).digest() for row in rows]
+        rows = np.asarray(vectors, np.float32)
+        return self.search_features(rows[:0], rows)[1]
+
+    def search_features(
+        self, probe: Float32Array, people: Float32Array
+    ) -> tuple[Float64Array, Float64Array]:
+        """Return what `CohortNorm.search_features` does, by one look at the cohort."""
+        digests = [_digest(row) for row in people]
         numbers = self.memory.find(digests)
         missing = [place for place, digest in enumerate(digests) if digest not in numbers]
-        if missing:
-            worked_out = map(tuple, self._work_out(rows[missing])[:, 1:].tolist())
-            new = dict(zip([digests[place] for place in missing], worked_out, strict=True))
-            self.memory.keep(new)
-            numbers |= new
+        asked = np.concatenate([probe, people[missing]])
+        worked_out = self._work_out(asked) if len(asked) else np.ones((0, 3))
+        own, others = np.split(worked_out, [len(probe)])
+        new = dict(zip([digests[place] for place in missing], _numbers(others), strict=True))
+        self.memory.keep(new)
+        numbers |= new
         features = np.ones((len(digests), 3))
         features[:, 1:] = np.array([numbers[digest] for digest in digests]).reshape(-1, 2)
-        return features
+        return own, features
 
     def _work_out(self, rows: Float32Array) -> Float64Array:
         """Work features out in one product, or for a search by all threads.
 
-        Each thread takes a part of the cohort: that costs no more than one product.
+        Each thread takes a part of the cohort, which costs no more than one product, and
+        then finds what is nearest to a part of the rows.
         """
         if len(rows) not in _TO_SHARE:
             return self.features(rows)
-        score = lambda a, b: rows @ self.cohort[a:b].T  # noqa: E731
-        return features_of(np.concatenate(share(len(self.cohort), score, THREADS), axis=1))
+        score = lambda a, b: self.cohort[a:b] @ rows.T  # noqa: E731
+        scores = np.concatenate(share(len(self.cohort), score, THREADS))
+        parts = share(len(rows), lambda a, b: features_of(scores[:, a:b].T), THREADS)
+        return np.concatenate(parts)
+
+
+def _digest(row: Float32Array) -> bytes:
+    return blake2b(row.tobytes(), digest_size=_DIGEST_BYTES, key=_KEY).digest()
+
+
+def _numbers(features: Float64Array) -> list[Numbers]:
+    """What stays of people of these features (n, 3)."""
+    return [(mean, deviation) for _, mean, deviation in features.tolist()]
 
 
 def with_memory(calibrations: PerModality[Calibration]) -> PerModality[Calibration]:

@@ -3,7 +3,7 @@
 The directions are those in which the vectors of the gallery differ most: the first
 principal axes of some of them, about zero (K. Pearson, "On lines and planes of closest
 fit to systems of points in space", 1901). A sketch is the vector along these and its
-length beside them, one byte each, and takes a quarter of the memory and of the time of a
+length beside them, one byte each, and takes a sixth of the memory and of the time of a
 code. The product of two sketches is the most that the cosine can be, but for rounding:
 what lies beside the directions adds the product of the lengths at most (A.-L. Cauchy and
 H. Schwarz). So whoever has a product below the best cosine is not nearer. Of the others
@@ -28,11 +28,11 @@ ProductArray = npt.NDArray[np.int32]
 Score = Callable[[IndexArray], Float32Array]
 """Cosines (n,) of the rows (n,) with the probe, by their codes."""
 
-DIRECTIONS = 128
+DIRECTIONS = 80
 _STEPS = 127
-_ROWS_AT_ONCE = 32_768
-# Rows that numkong takes as one: the sum of a row's products costs more than the products
-_ROWS_AS_ONE = 2
+_ROWS_AT_ONCE = 65_536
+# Numkong takes so many rows as one: the sum of a row's products costs more than the products
+_BYTES_AS_ONE = 256
 _ROWS_TO_LEARN = 20_000
 
 # Rows whose codes are read first, and from which the rest is measured
@@ -54,7 +54,7 @@ _DEVIATIONS_ALIKE = 1.0
 _ROUNDING = float(_DEVIATIONS * np.hypot(1, 2) / (_STEPS * np.sqrt(12)))
 
 # Share of the vectors' square along the directions. Below, a scan of all codes is faster
-_LEAST_ALONG = 0.7
+_LEAST_ALONG = 0.62
 
 # Share of the rows beyond which the scan of all codes is hardly slower
 MOST = 0.1
@@ -107,6 +107,7 @@ class Sketches:
     def __init__(self, axes: Float32Array, room: int = 0) -> None:
         """Take the directions (size, n), and room for so many rows at first."""
         self._axes = axes
+        self._as_one = max(1, _BYTES_AS_ONE // axes.shape[1])
         self._rows = with_room(room, axes.shape[1], np.dtype(np.int8))
         self._beside = with_room(room, 1, np.dtype(np.int8))  # apart: it is read in one piece
         self._used = 0
@@ -130,21 +131,20 @@ class Sketches:
         """Prepare a probe (size,)."""
         along = vector @ self._axes
         steps, beside = self._encode(vector[None])
-        size = steps.shape[1]
-        columns = np.zeros((_ROWS_AS_ONE, _ROWS_AS_ONE * size), np.int8)
-        for place in range(_ROWS_AS_ONE):
-            columns[place, place * size : (place + 1) * size] = steps[0]
+        count = self._as_one
+        columns = np.zeros((count, count, steps.shape[1]), np.int8)
+        columns[range(count), range(count)] = steps  # each in a place of its own
         return Probe(
-            packed=numkong.dots_pack(columns, dtype="int8"),
+            packed=numkong.dots_pack(columns.reshape(count, -1), dtype="int8"),
             beside=int(beside[0, 0]),
             share=float(along @ along / max(vector @ vector, 1e-12)),
         )
 
     def multiply(self, probe: Probe, start: int, end: int) -> ProductArray:
         """Products (end - start,) of rows with a probe along the directions."""
-        whole = -(-(end - start) // _ROWS_AS_ONE)
-        rows = self._rows[start : start + whole * _ROWS_AS_ONE]
-        return _multiply(rows, probe)[: end - start]
+        count = end - start
+        whole = -(-count // self._as_one) * self._as_one
+        return self._multiply(self._rows[start : start + whole], probe)[:count]
 
     def most(self, along: ProductArray, probe: Probe, start: int) -> ProductArray:
         """Products that the rows from one on reach at the most, with what lies beside."""
@@ -157,28 +157,34 @@ class Sketches:
             end = min(start + _ROWS_AT_ONCE, part.stop)
             along = self.multiply(probe, start, end)
             most = self.most(along, probe, start)
-            reach = (along >= cut.along) | (most >= cut.most)
-            above = np.flatnonzero(reach & where[start:end])
+            above = np.flatnonzero((along >= cut.along) | (most >= cut.most))
+            above = above[where[start + above]]
             parts.append(Candidates(above + start, along[above], most[above]))
         return join(parts)
 
     def cut(self, probe: Probe, where: BoolArray, share: float) -> Cut | None:
         """Tell from a sample what about a share of the rows reach. None where fewer count."""
         sample = _sample_places(len(where))
-        along = _multiply(self._rows[sample], probe)
+        sample = sample[: len(sample) // self._as_one * self._as_one]
+        along = self._multiply(self._rows[sample], probe)
         most = _add_beside(along, self._beside[sample, 0], probe)
         both = np.where(where[sample], np.stack([along, most]), _OUT)
         place = max(1, int(share * len(sample)))
         along, highest = np.partition(both, -place, axis=1)[:, -place].tolist()
         return None if along == _OUT else Cut(along, highest)
 
+    def _multiply(self, rows: SketchArray, probe: Probe) -> ProductArray:
+        """Products (n,) of rows with a probe along the directions. `_as_one` divides n."""
+        together = rows.reshape(len(rows) // self._as_one, -1)
+        return np.asarray(numkong.dots_packed(together, probe.packed)).ravel()
+
     def _parts(self) -> tuple[SketchArray, SketchArray]:
         return self._rows, self._beside
 
     def _append(self, rows: SketchArray, beside: SketchArray) -> None:
-        """Put rows behind those in use. An empty one stays behind them, for `multiply`."""
+        """Put rows behind those in use. Empty ones stay behind them, for `multiply`."""
         need = self._used + len(rows)
-        if need >= len(self._rows):
+        if need + self._as_one > len(self._rows):
             self._rows, self._beside = (self._larger(part, need) for part in self._parts())
         self._rows[self._used : need] = rows
         self._beside[self._used : need] = beside
@@ -197,12 +203,6 @@ class Sketches:
         steps = np.rint(np.clip(along, -1, 1) * _STEPS).astype(np.int8)
         # Up to the next step: it is the most that may be
         return steps, np.ceil(np.minimum(beside, 1) * _STEPS).astype(np.int8)
-
-
-def _multiply(rows: SketchArray, probe: Probe) -> ProductArray:
-    """Products (n,) of an even number of rows with a probe along the directions."""
-    products = numkong.dots_packed(rows.reshape(len(rows) // _ROWS_AS_ONE, -1), probe.packed)
-    return np.asarray(products).ravel()
 
 
 def _add_beside(along: ProductArray, beside: SketchArray, probe: Probe) -> ProductArray:

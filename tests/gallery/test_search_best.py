@@ -7,12 +7,13 @@ import pytest
 
 from gallery.search import codes, sketch
 from gallery.search.codes import decode, encode, find_rows
-from gallery.search.sketch import DIRECTIONS, Candidates, Cut, Sketches, narrow
+from gallery.search.sketch import Candidates, Cut, Sketches, narrow
 from tests.gallery.test_search_codes import rows_of
 from utils.arrays import BoolArray, Float32Array, unit
 
 ROWS = 3000
 EVERYBODY: BoolArray = np.ones(ROWS, np.bool_)
+DIRECTIONS = 128
 AXES = np.eye(512, DIRECTIONS, dtype=np.float32)
 MINE = 5
 NEAR = 6

@@ -261,6 +261,24 @@ def test_strengths_follow_from_cohort_and_others(tmp_path: Path, people: int) ->
     assert ranked[0].person.person_id == "p1"
 
 
+def test_the_two_first_are_those_of_all_who_are_compared(tmp_path: Path) -> None:
+    """Some are entries of one person, whom other people take something else off."""
+    store = open_gallery(tmp_path)
+    for i in range(1, 19):
+        same = embedding(FACE, i, i, 0.2 if i % 5 == 0 else 0.0)
+        for entry in range(1 + i % 3):
+            store.enroll(NewPerson(f"p{i}-{entry}"), [NewTemplate(same, 1.0, f"{i}-{entry}")])
+    snapshot = MemoryIndex(store, StubEncoders()).snapshot()
+    store.close()
+    for number, noise in itertools.product(range(1, 19), (0.3, 1.0, 3.0)):
+        vectors = {FACE: direction("face", number, 77, noise)}
+        search = Search(snapshot, sides(vectors), NORMED_EVERYWHERE)
+        everybody = search._by(FACE).candidates(np.arange(len(snapshot.keys)))
+        ordered = sorted(everybody, key=lambda c: (-c.llr, c.person.key))
+        second = next(c for c in ordered if not ordered[0].is_same(c.person))
+        assert search.rank(FACE) == (ordered[0], second)
+
+
 def test_how_long_the_speech_is_moves_level_and_scale(tmp_path: Path) -> None:
     """Level and scale move by the logarithm of the seconds over 3.
 

@@ -74,6 +74,33 @@ def test_a_probe_leaves_nothing_behind(asked: list[int]) -> None:
     assert asked == [1]
 
 
+@pytest.mark.parametrize("known", [0, 3, 30])
+def test_a_search_says_what_probe_and_people_say_alone(
+    monkeypatch: pytest.MonkeyPatch, known: int
+) -> None:
+    """By one look at the cohort, which leaves nothing of the probe behind."""
+    norm = RememberingNorm(NORM.cohort, NORM.numbers)
+    rows = np.random.default_rng(3).normal(size=(31, NORM.cohort.shape[1])).astype(np.float32)
+    probe = rows[0]
+    people = rows[1:]
+    norm.person(people[:known])
+    looks: list[int] = []
+    work_out = RememberingNorm._work_out
+
+    def look(self: RememberingNorm, asked: Float32Array) -> Float64Array:
+        looks.append(len(asked))
+        return work_out(self, asked)
+
+    monkeypatch.setattr(RememberingNorm, "_work_out", look)
+    for one in (norm, NORM):
+        level, scale, raised = one.search(probe, 2.0, people)
+        np.testing.assert_allclose(raised, NORM.person(people), rtol=0, atol=1e-6)
+        assert [[level], [scale]] == pytest.approx(np.array(NORM.probe(probe[None], 2.0)), abs=1e-6)
+    assert looks == [31 - known]
+    norm.person(probe[None])
+    assert looks == [31 - known, 1]
+
+
 def test_who_was_asked_about_longest_ago_goes_first(
     asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
