@@ -18,6 +18,7 @@ from align.aligner import Aligner
 from align.decoders import Decoders
 from align.heap import bound_heap
 from gallery.store import open_store
+from liveness.sync_signals import measure_spectrum
 from network.serving.encoder import Encoders, load_encoders
 from recognition.recognizer import Recognizer
 from utils.arrays import FACE_SIZE_PX, RATE_HZ
@@ -78,7 +79,7 @@ def warm_up(aligner: Aligner, encoders: Encoders) -> None:
         noise.integers(0, 256, (1, FACE_SIZE_PX, FACE_SIZE_PX, 3), dtype=np.uint8),
         np.ones(1, np.float32),
     )
-    voice = encoders.voice.embed(
-        Waveform(noise.uniform(-0.1, 0.1, RATE_HZ).astype(np.float32), RATE_HZ)
-    )
+    hiss = Waveform(noise.uniform(-0.1, 0.1, RATE_HZ).astype(np.float32), RATE_HZ)
+    voice = encoders.voice.embed(hiss)
     encoders.fusion.fuse(face.vector[None], voice.vector[None])
+    measure_spectrum(hiss)  # numba compiles librosa in a new environment: half a minute
