@@ -17,7 +17,8 @@ from gallery.backup.making import Beside, make_backup
 from gallery.records import clock
 from gallery.store import Store
 from utils.config import Settings
-from utils.errors import BackupOffError, BusyError, DuetError
+from utils.errors import NO_ROOM, BackupOffError, BusyError, DuetError, StorageFullError
+from utils.tool_errors import OutputError
 
 log = logging.getLogger("duet.jobs")
 NIGHT = time(3)
@@ -126,11 +127,18 @@ class BackupThread:
             if make():
                 self.failed = None
         except (DuetError, OSError) as error:
-            self.failed = getattr(error, "code", "storage_full")
+            self.failed = _code_of(error)
             log.error("the backup was not made: %s", getattr(error, "code", error))
         except Exception as unexpected:  # the thread outlives what nobody foresaw
             self.failed = "internal"
             log.error("the backup was not made: unexpected %s", type(unexpected).__name__)
+
+
+def _code_of(error: DuetError | OSError) -> str:
+    """Code of what stopped a backup: the store, a full disk, or a folder that is not ours."""
+    if isinstance(error, DuetError):
+        return error.code
+    return StorageFullError.code if error.errno in NO_ROOM else OutputError.code
 
 
 def last_backup(settings: Settings) -> datetime | None:

@@ -76,7 +76,8 @@ BACKUPS = make_model(
     keep=int_field("how many are kept (DUET_BACKUP_KEEP)", 14),
     is_running=fields.Boolean(description="one is being made now", example=False, required=True),
     failed=text_field(
-        "code of what stopped the latest attempt of this service; null = nothing did",
+        "code of what stopped the latest attempt of this service, such as output_refused where its"
+        " user cannot write to the folder; null = nothing did",
         "storage_full",
         x_nullable=True,
     ),
