@@ -89,18 +89,6 @@ def test_the_thread_makes_it_and_outlives_a_failure(
     thread.stop()
 
 
-def test_a_folder_that_cannot_be_written_is_not_called_a_full_disk(
-    store: Store, settings: Settings, tmp_path: Path
-) -> None:
-    taken = tmp_path / "file"
-    taken.touch()
-    thread = BackupThread(store, settings.replace(backup_dir=taken / "backups"), IDS)
-    thread.start()
-    until(lambda: thread.failed is not None)
-    thread.stop()
-    assert thread.failed == "output_refused"
-
-
 def test_the_night_begins_at_three() -> None:
     morning = datetime(2026, 11, 29, 9, 30).astimezone()
     assert last_night(morning) == datetime(2026, 11, 29, 3).astimezone()

@@ -148,7 +148,7 @@ class TestBackups:
         assert client.post("/v1/backups").status_code == 202
         with thread.turn:
             pass
-        assert client.get("/v1/backups").get_json()["failed"] == "storage_full"
+        assert client.get("/v1/backups").get_json()["failed"] == "output_refused"
 
     def test_off_without_a_folder(self, client: FlaskClient) -> None:
         body = client.get("/v1/backups").get_json()
