@@ -48,6 +48,9 @@ _LAYERS: dict[str, tuple[_Layer, ...]] = {
         _DENSE,
     ),
 }
+# Channels that a processor with the widest registers takes at a time
+_BLOCK = 16
+
 _OUTPUTS = {"pnet": ("cells",), "rnet": ("box", "face"), "onet": ("box", "landmarks", "face")}
 
 
@@ -77,11 +80,28 @@ def load_networks(threads: int) -> Networks:
     pnet, rnet, onet = map(_read_weights, ("pnet", "rnet", "onet"))
     models = (
         build_onnx("pnet", pnet),
-        build_onnx("rnet", rnet),
+        build_onnx("rnet", _fill_block(rnet)),
         build_onnx("onet", onet),
         build_onnx("onet", _to_grey(onet)),
     )
     return Networks(*(_open_session(model, threads) for model in models))
+
+
+def _fill_block(weights: Sequence[Float32Array]) -> list[Float32Array]:
+    """The weights with channels of zeros that fill the last block of the first layer.
+
+    ONNX Runtime pools whole blocks where they are, and rearranges others before and after.
+    """
+    kernel, bias, slope, following, *others = weights
+    more = (0, -len(bias) % _BLOCK)
+    none = (0, 0)
+    return [
+        np.pad(kernel, (none, none, none, more)),
+        np.pad(bias, more),
+        np.pad(slope, (none, none, more)),
+        np.pad(following, (none, none, more, none)),
+        *others,
+    ]
 
 
 def _to_grey(weights: Sequence[Float32Array]) -> list[Float32Array]:
