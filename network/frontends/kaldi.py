@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from utils.arrays import RATE_HZ, Float32Array, Float64Array
 from utils.errors import ModelError
@@ -128,14 +129,10 @@ def kaldi_power(samples: Float32Array, spec: KaldiSpec) -> Float32Array:
 
     Arguments as for `kaldi_fbank`. Returns (frames, n_mels) float32, 0 or more.
     """
-    padding = max(0, spec.window_samples - len(samples))
-    padded = np.pad(np.asarray(samples, np.float64) * spec.scale, (0, padding))
-    starts = np.arange(spec.frames(len(padded))) * spec.hop_samples
-    if not spec.snip_edges:
-        starts += spec.hop_samples // 2 - spec.window_samples // 2
+    windows = _cut_windows(np.asarray(samples, np.float64) * spec.scale, spec)
     parts = [
-        _frame_power(padded, starts[first : first + FRAMES_AT_ONCE], spec)
-        for first in range(0, len(starts), FRAMES_AT_ONCE)
+        _window_power(windows[first : first + FRAMES_AT_ONCE], spec)
+        for first in range(0, len(windows), FRAMES_AT_ONCE)
     ]
     return np.concatenate(parts)
 
@@ -151,16 +148,27 @@ def log_energy(power: Float32Array, spec: KaldiSpec) -> Float32Array:
     return features
 
 
-def _frame_power(samples: Float64Array, starts: Any, spec: KaldiSpec) -> Float32Array:
-    """Energies of the windows that begin at `starts`, mirrored beyond both ends."""
-    places = starts[:, None] + np.arange(spec.window_samples)
-    last = 2 * len(samples) - 1
-    places = np.mod(places, last + 1)
-    frames = samples[np.minimum(places, last - places)]
-    if spec.remove_dc:
-        frames = frames - frames.mean(axis=1, keepdims=True)
-    before = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
-    frames = (frames - spec.preemphasis * before) * _window(spec)
+def _cut_windows(samples: Float64Array, spec: KaldiSpec) -> Float64Array:
+    """View (frames, window_samples), mirrored beyond both ends unless these are snipped."""
+    samples = np.pad(samples, (0, max(0, spec.window_samples - len(samples))))
+    count = spec.frames(len(samples))
+    start = 0
+    if not spec.snip_edges:
+        start = spec.hop_samples // 2 - spec.window_samples // 2
+        end = start + (count - 1) * spec.hop_samples + spec.window_samples
+        beyond = (max(0, -start), max(0, end - len(samples)))
+        samples = np.pad(samples, beyond, mode="symmetric")
+    windows = sliding_window_view(samples, spec.window_samples)
+    return windows[max(0, start) :: spec.hop_samples][:count]
+
+
+def _window_power(windows: Float64Array, spec: KaldiSpec) -> Float32Array:
+    """Energies (n, n_mels) of windows (n, window_samples)."""
+    means = windows.mean(axis=1, keepdims=True) if spec.remove_dc else 0.0
+    frames = windows - means
+    frames[:, 1:] -= spec.preemphasis * frames[:, :-1]
+    frames[:, 0] -= spec.preemphasis * frames[:, 0]
+    frames *= _window(spec)
     spectrum = np.fft.rfft(frames, _transform_samples(spec))
     power = spectrum.real**2 + spectrum.imag**2
     return np.asarray(power[:, :-1] @ _sparse_filters(spec), np.float32)

@@ -139,6 +139,7 @@ def reference(samples: np.ndarray, spec: KaldiSpec) -> np.ndarray:
         KaldiSpec(window="blackman", remove_dc=False, mean_norm=False),
         KaldiSpec(window="rectangular", n_mels=40, fmax_hz=-400),
         KaldiSpec(window_ms=20.0, hop_ms=12.5),
+        KaldiSpec(n_mels=40, snip_edges=False),
     ],
 )
 def test_equals_kaldi(spec: KaldiSpec) -> None:
