@@ -62,13 +62,23 @@ class AttentiveStatistics(layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Pool (n, steps, channels) to (n, 2 * channels)."""
         values = keras.ops.cast(inputs, "float32")
-        seen = _with_context(values) if self.context else inputs
-        scores = keras.ops.cast(self.weight(self.hidden(seen)), "float32")
+        hidden = self._hidden_in_context(values) if self.context else self.hidden(inputs)
+        scores = keras.ops.cast(self.weight(hidden), "float32")
         # keras.ops.softmax, but without its warning for an utterance of a single step.
         scores = keras.ops.exp(scores - keras.ops.max(scores, axis=1, keepdims=True))
         attention = scores / keras.ops.sum(scores, axis=1, keepdims=True)
         mean, deviation = _weighted_moments(values, attention)
         return keras.ops.concatenate([mean, deviation], axis=-1)
+
+    def _hidden_in_context(self, values: Any) -> Any:
+        """What `hidden` makes of (n, steps, channels) beside mean and deviation over time.
+
+        These two are the same at each step, so they are multiplied once.
+        """
+        kernels = keras.ops.split(keras.ops.cast(self.hidden.kernel, "float32"), 3)
+        own, *others = map(keras.ops.matmul, (values, *_moments(values)), kernels)
+        everywhere = sum(others, keras.ops.cast(self.hidden.bias, "float32"))
+        return self.hidden.activation(own + everywhere)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return (n, 2 * channels) for (n, steps, channels)."""
@@ -86,13 +96,11 @@ def _weighted_moments(values: Any, weights: Any) -> tuple[Any, Any]:
     return mean, keras.ops.sqrt(keras.ops.maximum(square - mean * mean, VARIANCE_FLOOR))
 
 
-def _with_context(values: Any) -> Any:
-    """Append mean and deviation over time to every step: (n, steps, 3 * channels)."""
+def _moments(values: Any) -> tuple[Any, Any]:
+    """Mean and standard deviation over time, (n, 1, channels) each."""
     mean = keras.ops.mean(values, axis=1, keepdims=True)
     square = keras.ops.mean(values * values, axis=1, keepdims=True)
-    deviation = keras.ops.sqrt(keras.ops.maximum(square - mean * mean, VARIANCE_FLOOR))
-    everywhere = [keras.ops.broadcast_to(x, keras.ops.shape(values)) for x in (mean, deviation)]
-    return keras.ops.concatenate([values, *everywhere], axis=-1)
+    return mean, keras.ops.sqrt(keras.ops.maximum(square - mean * mean, VARIANCE_FLOOR))
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
