@@ -62,10 +62,13 @@ def test_trouble_is_told_in_the_header(page: Page, service: Service, pictures: P
     expect(page.locator("#health-text")).to_contain_text(EN["trouble.disk_full"])
     look(page, pictures, "people-trouble")
     page.set_viewport_size({"width": 360, "height": 640})
+    name = page.locator(".brand").bounding_box()
+    assert name is not None
     for link in page.locator(".languages a").all():
         box = link.bounding_box()
         assert box is not None
         assert box["height"] < 40  # pixels: two lines are more
+        assert box["y"] < name["y"] + name["height"], "beside the name, and not below it"
 
 
 def rename_while_it_loads(page: Page) -> None:
