@@ -58,6 +58,7 @@ _OTHER_SIGNATURES = (
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!", "a rar archive"),
     (b"PK\x03\x04", "a zip archive or office document"),
+    (b"PK\x05\x06", "an empty zip archive"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"FLV", "Flash video"),
     (b"caff", "a CAF sound"),

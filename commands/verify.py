@@ -78,7 +78,7 @@ def read_settings(config: Path | None) -> Settings:
         return Settings.from_env()
     try:
         table = tomllib.loads(config.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # also of tables that are too deep
         raise ConfigError(
             f"A file of settings must be TOML in UTF-8. Received: {config.name}: {error}"
         ) from error

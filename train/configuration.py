@@ -204,7 +204,7 @@ def _parse(file: Path) -> dict[str, Any]:
             f"A configuration must be a readable file. Received: {file.name} ({error.strerror})",
             COPY,
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of tables that are too deep
         # A TOMLDecodeError's text ends with line and column.
         raise ConfigError(
             f"A configuration must be TOML in UTF-8. Received: {file.name}: {error}", COPY

@@ -71,6 +71,7 @@ def test_text_renamed_to_mp4_is_named_as_text(tmp_path: Path) -> None:
     [
         (b"%PDF-1.7 ....", "PDF"),
         (b"PK\x03\x04......", "zip"),
+        (b"PK\x05\x06" + bytes(18), "zip"),
         (b"II*\x00......", "TIFF"),
         (b"\x00\x00\x00\x0cjP  \r\n", "JPEG 2000"),
         (b"\x00\x00\x01\x00....", "icon"),

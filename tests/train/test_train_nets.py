@@ -165,6 +165,8 @@ WRONG = {
     "broken": (b"[data\n", "small.toml: Expected ']'"),
     "no data": (b"[loop]\n", "needs a table [data]"),
     "bytes": (b"\xff", "must be TOML"),
+    "deep": (b"a = " + b"[" * 5000, "must be TOML"),
+    "long": (b"a = " + b"9" * 5000, "must be TOML"),
 }
 
 

@@ -149,6 +149,7 @@ def test_what_is_no_event_is_refused_and_nothing_else_ends(port: Port) -> None:
         (b"GET / HTTP/1.1\r\n\r\n", "no event"),
         (b"[" * 60_000 + b"\n", "no event"),
         (b'{"type": 5}\n', "no event"),
+        (b'{"type": "ping", "data": {"text": "\\ud800"}}\n', "no event"),
         (b'{"type": "describe", "data": [1]}\n', "no event"),
         (b'{"type": "describe", "data_length": "x"}\n', "no event"),
         (b'{"type": "audio-chunk", "payload_length": 50000000}\n', "50,000,000 bytes"),

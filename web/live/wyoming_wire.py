@@ -6,11 +6,12 @@ a peer states how many bytes follow.
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from contextlib import suppress
 from io import BufferedIOBase
-from typing import BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from wyoming.event import Event, Eventable, read_event, write_event
 
@@ -69,7 +70,10 @@ class WyomingWire:
         except (AttributeError, KeyError, RecursionError, TypeError):
             event = None
         is_event = (
-            event is not None and isinstance(event.type, str) and isinstance(event.data, dict)
+            event is not None
+            and isinstance(event.type, str)
+            and isinstance(event.data, dict)
+            and _is_text(event.data)
         )
         if not is_event and not self._input.has_ended:
             raise InvalidRequestError("This is no event of the Wyoming protocol.")
@@ -87,6 +91,15 @@ class WyomingWire:
             self._connection.settimeout(_LINGER_S)
             while time.monotonic() < until_s and self._connection.recv(_LINGER_READ):
                 pass
+
+
+def _is_text(data: dict[str, Any]) -> bool:
+    """Whether an answer may repeat what was sent: half of a pair of surrogates is no text."""
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def take(kind: type[_Kind], event: Event) -> _Kind:
