@@ -10,6 +10,11 @@ from utils.python_version import check_python
 
 check_python()  # before the packages, which other versions lack
 
+from utils.interrupts import end_at_once
+
+if __name__ == "__main__":
+    end_at_once()  # until a command begins: its packages take a while to load
+
 import click
 
 from commands import (

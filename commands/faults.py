@@ -14,6 +14,7 @@ import click
 
 from commands.shared import alters_signs, describe
 from utils.errors import NO_ROOM, DuetError, InvalidRequestError, StorageFullError
+from utils.interrupts import end_in_order
 
 _OTHER_FILE = "Check that it is there and whose it is, or name another one."
 
@@ -56,6 +57,7 @@ class Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
+        end_in_order()
         try:
             with _one_message():
                 return super().invoke(ctx)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import errno
 import io
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 import cli
-from commands.faults import refuse
+from commands.faults import Program, refuse
 from commands.shared import print_file
+from utils.config import ROOT
 from utils.errors import InvalidRequestError, OutputError, StorageFullError
+from utils.interrupts import end_at_once, end_in_order
 
 NAME = "Zo\u00eb \U0001f600"
 WORDS = {
@@ -118,3 +123,46 @@ def test_a_question_without_any_input() -> None:
     refusal = refuse(RuntimeError("input(): lost sys.stdin"))
     assert isinstance(refusal, InvalidRequestError)
     assert "--yes" in refusal.hint
+
+
+@pytest.mark.parametrize(
+    ("before", "status", "said"),
+    [
+        ("", -signal.SIGINT, ""),
+        ("end_in_order();", -signal.SIGINT, "KeyboardInterrupt"),
+        ("signal.signal(signal.SIGINT, signal.SIG_IGN); end_at_once(); end_in_order();", 0, ""),
+    ],
+)
+def test_an_interrupt_while_the_program_loads_is_no_fault(
+    before: str, status: int, said: str
+) -> None:
+    text = (
+        "import os, signal; from utils.interrupts import end_at_once, end_in_order; end_at_once();"
+        f" {before} os.kill(os.getpid(), signal.SIGINT)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == status
+    assert said in done.stderr
+    assert bool(done.stderr) is bool(said)
+
+
+def test_an_interrupt_ends_a_command_in_order() -> None:
+    program = Program("program")
+    ended: list[str] = []
+
+    @program.command("wait")
+    def wait() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            ended.append("wait")
+
+    end_at_once()
+    try:
+        done = CliRunner().invoke(program, ["wait"])
+    finally:
+        end_in_order()
+    assert (done.exit_code, ended) == (1, ["wait"])
+    assert "Aborted!" in done.output
