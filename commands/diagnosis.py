@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -25,6 +24,7 @@ from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from jobs.broker import missing_packages
 from jobs.hindrances import find_lack_of_room
 from jobs.telemetry import REQUIREMENTS, is_exporter_installed, try_receiver
 from network.serving.card import read_card
@@ -296,8 +296,7 @@ def look_at_broker(settings: Settings) -> Iterator[Finding]:
     url = settings.jobs.broker_url
     if not url:
         return
-    missing = [name for name in ("celery", "redis") if find_spec(name) is None]
-    if missing:
+    if missing := missing_packages():
         yield bad("broker", "packages", packages=", ".join(missing))
         return
     place = urlsplit(url)

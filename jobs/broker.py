@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 from utils.config import Settings
@@ -33,19 +34,30 @@ WORKER_OPTIONS = (
 _GONE = "The broker of the jobs does not answer. The job waits until it does."
 
 
+def missing_packages() -> list[str]:
+    """Packages that speak to the broker and are not installed."""
+    return [name for name in ("celery", "redis") if find_spec(name) is None]
+
+
+def check_packages() -> None:
+    """Check that workers can be woken. Raises ConfigError where a package is not installed."""
+    if missing := missing_packages():
+        raise ConfigError(
+            "DUET_BROKER_URL needs the packages celery and redis."
+            f" Not installed: {', '.join(missing)}",
+            "Install them: pip install -r requirements-optional.txt",
+        )
+
+
 @lru_cache(maxsize=1)
 def celery_app(url: str) -> Any:
     """Make the Celery application for this broker.
 
-    Raises ConfigError when Celery is not installed.
+    Raises ConfigError where a package is not installed.
     """
-    try:
-        from celery import Celery
-    except ImportError:
-        raise ConfigError(
-            "DUET_BROKER_URL needs the packages celery and redis.",
-            "pip install -r requirements-optional.txt",
-        ) from None
+    check_packages()
+    from celery import Celery
+
     app = Celery("duet", broker=url)
     app.conf.update(
         task_default_queue=QUEUE,

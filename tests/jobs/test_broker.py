@@ -22,7 +22,8 @@ from tests.support.media import write_clip
 from tests.support.service import ROOT, environment, free_port, running
 from tests.support.waiting import LIMIT_S, frozen, until
 from utils.config import Settings
-from utils.errors import BrokerUnavailableError
+from utils.errors import BrokerUnavailableError, ConfigError
+from web.server.serve import check_start
 
 pytest.importorskip("celery", reason="celery is not installed (requirements-optional.txt)")
 pytest.importorskip("redis", reason="redis is not installed (requirements-optional.txt)")
@@ -162,3 +163,14 @@ def test_workers_do_the_jobs_also_after_the_broker_was_gone_and_a_worker_killed_
             assert left["waiting"] > 0, (
                 "a worker that is told to stop ends after its file, not after the job"
             )
+
+
+def test_the_service_does_not_start_without_what_wakes_workers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("jobs.broker.find_spec", lambda name: None if name == "redis" else name)
+    settings = Settings().replace(
+        data_dir=tmp_path, port=free_port(), broker_url="redis://127.0.0.1:1/0"
+    )
+    with pytest.raises(ConfigError, match="Not installed: redis"):
+        check_start(settings)

@@ -175,6 +175,7 @@ def check_start(settings: Settings) -> None:
 
     Raises ConfigError, ModelError.
     """
+    from jobs.broker import check_packages
     from jobs.telemetry import check_exporter
     from network.serving.card import read_card
     from utils.certificates import check_files
@@ -186,6 +187,8 @@ def check_start(settings: Settings) -> None:
         check_port(settings, "LIVE_PORT", settings.live.live_port)
     if settings.live.wyoming_port:
         _check_wyoming(settings)
+    if settings.jobs.broker_url:
+        check_packages()
     check_exporter(settings)
     parse_allowance(settings.limits.rate_limit)
     if settings.server.tls_cert and settings.server.tls_key:
