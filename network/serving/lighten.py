@@ -32,6 +32,9 @@ _TO_THE_END = 2**31 - 1
 # Fewer products take no longer than the convolution
 _LEAST_TAPS = 3
 
+# Numbers of a constant that may state a shape
+_SMALL = 64
+
 # The first version of ONNX that tells a part of a shape
 _LEAST_OPSET = 15
 
@@ -56,8 +59,22 @@ def _opset(model: onnx.ModelProto) -> int:
     return max((o.version for o in model.opset_import if not o.domain), default=0)
 
 
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Copy a network with inputs in place of its large constants: shapes need no more."""
+    graph = model.graph
+    small = []
+    inputs = [*graph.input]
+    for tensor in graph.initializer:
+        if np.prod(tensor.dims) <= _SMALL:
+            small.append(tensor)
+        else:
+            inputs.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    light = helper.make_graph(graph.node, graph.name, inputs, graph.output, small)
+    return helper.make_model(light, opset_imports=model.opset_import, ir_version=model.ir_version)
+
+
 def _has_branches(model: onnx.ModelProto) -> bool:
-    attributes = (attribute for node in model.graph.node for attribute in node.attribute)
+    attributes = chain.from_iterable(node.attribute for node in model.graph.node)
     return any(attribute.HasField("g") for attribute in attributes)
 
 
@@ -66,7 +83,9 @@ class _Graph:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._model = model
-        self._makers = {name: node for node in model.graph.node for name in node.output}
+        self._makers: dict[str, Any] = {}
+        for node in model.graph.node:
+            self._makers |= dict.fromkeys(node.output, node)
         self._constants = {tensor.name: tensor for tensor in model.graph.initializer}
         self._others: dict[str, list[Any]] = {}
 
@@ -102,7 +121,7 @@ class _Graph:
 
     @cached_property
     def _types(self) -> dict[str, Any]:
-        inferred = onnx.shape_inference.infer_shapes(self._model).graph
+        inferred = onnx.shape_inference.infer_shapes(_without_weights(self._model)).graph
         values = (*inferred.value_info, *inferred.input)
         return {value.name: value.type.tensor_type for value in values}
 
@@ -170,7 +189,7 @@ def _taps(graph: _Graph, value: str) -> list[_Tap]:
     """List the taps whose sum a value is. [] where it is something else."""
     if add := graph.maker(value, "Add"):
         parts = [_taps(graph, name) for name in add.input]
-        return [tap for part in parts for tap in part] if all(parts) else []
+        return [*chain.from_iterable(parts)] if all(parts) else []
     ahead = 0
     if cut := graph.maker(value, "Slice"):
         pad = graph.maker(cut.input[0], "Pad")
