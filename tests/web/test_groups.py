@@ -146,7 +146,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("groups", "list") == "watch\t1\twatched\t30\t관심\n"
     assert run("groups", "show", "watch") == "ann\n"
     assert run("groups", "remove", "watch", "ann") == "1 person taken out of watch.\n"
-    run("groups", "delete", "watch")
+    run("groups", "delete", "watch", "--yes")
     refused = CliRunner().invoke(cli.cli, ["groups", "show", "watch"])
     assert refused.exit_code == 1
     assert "group_not_found: There is no group of this id" in refused.output

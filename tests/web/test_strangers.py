@@ -138,12 +138,15 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = run("strangers", "list").split("\t")
     assert (listed[0], listed[1], listed[4:]) == (stranger_id, "1", ["1", "0\n"])
     run("strangers", "hide", stranger_id)
-    assert run("strangers", "list") == ""
+    assert run("strangers", "list") == "There is no unknown visitor.\n"
     assert stranger_id in run("strangers", "list", "--hidden")
     run("strangers", "hide", stranger_id, "--show")
-    run("strangers", "delete", stranger_id)
-    assert run("strangers", "list") == ""
-    refused = CliRunner().invoke(cli.cli, ["strangers", "delete", stranger_id])
+    asked = CliRunner().invoke(cli.cli, ["strangers", "delete", stranger_id], input="n\n")
+    assert asked.exit_code == 1
+    assert stranger_id in run("strangers", "list")
+    run("strangers", "delete", stranger_id, "--yes")
+    assert run("strangers", "list") == "There is no unknown visitor.\n"
+    refused = CliRunner().invoke(cli.cli, ["strangers", "delete", stranger_id, "--yes"])
     assert "stranger_not_found" in refused.output
     nobody = ["strangers", "enroll", stranger_id, "--consent", "yes"]
     assert CliRunner().invoke(cli.cli, nobody).exit_code == 2

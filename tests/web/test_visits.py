@@ -142,7 +142,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "It was: ben" in run("visits", "wrong", visit.visit_id, "--person", "ben")
     assert run("visits", "list", "--outcome", "wrong").endswith("\twrong: ben\n")
     run("visits", "right", visit.visit_id)
-    assert run("visits", "list", "--outcome", "wrong") == ""
+    assert run("visits", "list", "--outcome", "wrong") == "There is no such visit.\n"
     refused = CliRunner().invoke(cli.cli, ["visits", "wrong", GONE])
     assert "visit_not_found" in refused.output
 
