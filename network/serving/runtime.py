@@ -97,21 +97,11 @@ def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     options.enable_mem_pattern = False
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(_read(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no public base class for its errors
         raise ModelError(
             f"onnxruntime cannot load {path.parent.name}/{path.name}: {type(error).__name__}."
         ) from error
-
-
-def _read(path: Path) -> str | bytes:
-    """What ONNX Runtime loads: the file, or its network with less work in it."""
-    import onnx
-
-    from network.serving.lighten import lighten
-
-    model = onnx.load(path)
-    return model.SerializeToString() if lighten(model) else str(path)
 
 
 def _sizes(shape: Sequence[int | str | None]) -> Shape:
