@@ -54,11 +54,9 @@ class Seeing:
         """Embed views, those that are not yet: (n, 512). Two threads share them."""
         new = self._select_new(views)
         middle = len(new) // 2
-        if middle:
-            with beside(partial(self._embed, new[:middle])):
-                self._embed(new[middle:])
-        else:
-            self._embed(new)
+        with beside(partial(self._embed, new[:middle])) as others:
+            self._embed(new[middle:])
+            others.result()
         return np.stack([self._vectors[_key_of(view)] for view in views])
 
     def _select_new(self, views: Sequence[View]) -> list[View]:

@@ -13,9 +13,11 @@ from recognition.few_faces import choose_early, choose_few, turn_few
 from recognition.looking import Looking
 from recognition.seeing import Seeing
 from tests.recognition.test_few_faces import CountingFace, draw, make_faces
-from tests.support.gallery_parts import ClipAligner, StubEncoders, clip
+from tests.support.gallery_parts import ClipAligner, StubEncoders, StubFace, clip
+from utils.arrays import BoolArray, Float32Array, ImageArray
 from utils.config import Settings
 from utils.demand import Demand, Listen, Watch
+from utils.errors import ModelError
 from utils.media import AlignedFace, Capture, FaceAnalysis
 from utils.modality import Modality
 
@@ -110,3 +112,22 @@ def test_a_question_embeds_faces_early_and_an_enrolment_does_not(
     assert encoder.counts == counts
     assert aligner.is_watched == (len(counts) > 1)
     assert Modality.FACE in probe.vectors
+
+
+class BrokenFace(StubFace):
+    """Fails at faces that are dark."""
+
+    def embed_each(self, faces: ImageArray, *, turned: BoolArray | None = None) -> Float32Array:
+        """Embed each face, or say what is wrong."""
+        if faces.max() == 0:
+            raise ModelError("The network gives numbers that are not finite.")
+        return super().embed_each(faces, turned=turned)
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_what_is_wrong_with_a_view_is_told_whichever_thread_embeds_it(broken: int) -> None:
+    images = [draw(1), draw(1)]
+    images[broken] = np.zeros_like(images[broken])
+    views = [(face, False) for face in make_faces(images)]
+    with pytest.raises(ModelError, match="not finite"):
+        Seeing(BrokenFace()).embed(views)
