@@ -164,8 +164,8 @@ class Resampler:
         self._format: tuple[object, ...] = ()
 
     def is_new_format(self, frame: av.AudioFrame) -> bool:
-        """Whether `frame` begins a stretch of another format than the one before it."""
-        return _format_of(frame) != self._format
+        """Whether `frame` begins a stretch of another format. One without samples begins none."""
+        return frame.samples > 0 and _format_of(frame) != self._format
 
     def push(self, frame: av.AudioFrame | None) -> list[Float32Array]:
         """Take the next frame, or None at the end of a stretch of one format.

@@ -101,6 +101,17 @@ def test_a_frame_without_samples_is_silence_of_no_length(kind: str) -> None:
     assert Resampler().push(empty) == []
 
 
+def test_an_empty_frame_of_another_format_costs_no_frame_beside_it() -> None:
+    full = av.AudioFrame.from_ndarray(np.ones((1, RATE_HZ), np.float32), "flt", "mono")
+    empty = av.AudioFrame(format="s16", layout="stereo", samples=0)
+    full.sample_rate = empty.sample_rate = RATE_HZ
+    resampler = Resampler()
+    assert resampler.push(full) == []
+    assert not resampler.is_new_format(empty)
+    parts = [*resampler.push(empty), *resampler.push(full), *resampler.push(None)]
+    assert sum(map(len, parts)) == 2 * RATE_HZ
+
+
 @pytest.mark.parametrize("layout", ["mono", "stereo"])
 def test_frames_are_resampled_as_by_one_call_for_each(tmp_path: Path, layout: str) -> None:
     channels = np.repeat(SPEECH[:, None], 1 if layout == "mono" else 2, axis=1)
