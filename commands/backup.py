@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 import click
 from tqdm import tqdm
 
-from commands.shared import FILE, open_store, open_target, output_to, refusals
+from commands.shared import (
+    FILE,
+    is_at_terminal,
+    open_store,
+    open_target,
+    output_to,
+    refusals,
+)
 from utils.config import Settings
 from utils.errors import BackupOffError, BackupUnusableError, ConfigError, InvalidRequestError
 from utils.modality import SINGLE
@@ -204,7 +211,7 @@ def _write_key(chosen: Backup, path: Path, passphrase_file: Path | None) -> None
 def _passphrase(file: Path | None, *, confirm: bool) -> str:
     if file is not None:
         return _read_passphrase(file)
-    if not sys.stdin.isatty():  # getpass would warn of what it cannot hide
+    if not is_at_terminal():  # getpass would warn of what it cannot hide
         return _take_passphrase()
     text: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm)
     return text
@@ -212,7 +219,13 @@ def _passphrase(file: Path | None, *, confirm: bool) -> str:
 
 def _take_passphrase() -> str:
     """Read a passphrase from a pipe, or refuse where there is none."""
-    text = sys.stdin.readline().rstrip("\r\n")
+    try:
+        text = sys.stdin.readline().rstrip("\r\n") if sys.stdin else ""
+        text.encode()  # some locales let other bytes pass
+    except UnicodeError as error:
+        raise InvalidRequestError(
+            "A passphrase is a short text in UTF-8. What was piped in is none."
+        ) from error
     if not text:
         raise InvalidRequestError(
             "A passphrase is asked for in a terminal, and there is none.",

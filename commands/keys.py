@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from commands.shared import open_store, print_lines, refusals
+from commands.shared import is_at_terminal, open_store, print_lines, refusals
 from gallery.results import Role
 from utils.config import Settings
 from utils.subjects import PREFIX
@@ -77,7 +76,7 @@ def _wants_admin(with_admin: bool) -> bool:
     if with_admin:
         return True
     click.echo(LOCKS_OUT, err=True)
-    if sys.stdin.isatty():
+    if is_at_terminal():
         return click.confirm("Make a key of the role admin first?", default=True, err=True)
     click.echo(
         f"Make one with `cli.py keys create --role admin`, or set {PREFIX}API_KEY for the service.",

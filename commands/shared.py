@@ -70,6 +70,11 @@ def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def is_at_terminal() -> bool:
+    """Whether somebody can be asked. There is no input at all where it was closed."""
+    return bool(sys.stdin and sys.stdin.isatty())
+
+
 def print_lines(lines: Iterable[str], none: str) -> None:
     """Print lines, or say on standard error that there are none."""
     is_empty = True

@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import cli
+from commands.backup import _passphrase
+from commands.shared import is_at_terminal
 from gallery.backup.folder import find_backups, find_past_backups
 from gallery.database.open import open_database
 from gallery.encryption.sealing import new_key
@@ -17,6 +19,7 @@ from gallery.ledger import Ledger
 from gallery.store import Store
 from tests.support.disk import small_disk
 from tests.support.filled_gallery import fill
+from utils.errors import InvalidRequestError
 
 OURS = {
     "format": 1,
@@ -98,6 +101,15 @@ def test_a_passphrase_comes_from_a_pipe_or_is_asked_for_in_a_terminal(
     piped = CliRunner().invoke(cli.cli, command, input="correct horse battery\n")
     assert piped.exit_code == 0, piped.stderr
     assert piped.stderr.count("assphrase") == 0
+    other = CliRunner().invoke(cli.cli, command, input=b"\xff" * 20)
+    assert "What was piped in is none" in other.stderr
+
+
+def test_a_closed_input_is_no_terminal_and_no_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert not is_at_terminal()
+    with pytest.raises(InvalidRequestError, match="there is none"):
+        _passphrase(None, confirm=True)
 
 
 def test_nothing_is_restored_to_an_empty_name(
