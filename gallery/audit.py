@@ -187,7 +187,8 @@ def verify(connection: Connection, noted: Head | None = None) -> AuditReport:
 def _read_all(connection: Connection) -> Iterator[tuple[int, Event | None]]:
     """Yield all rows by number, and None for one that is damaged."""
     query = select(events.c.event_id).order_by(events.c.event_id)
-    for part in connection.scalars(query).partitions(MAX_PAGE):
+    numbers = connection.scalars(query, execution_options={"yield_per": MAX_PAGE})
+    for part in numbers.partitions():
         rows = select(events).where(events.c.event_id.between(part[0], part[-1]))
         read = list_whole(connection, rows, events, lambda row: Event(**row._mapping))
         by_number = {event.event_id: event for event in read}
@@ -273,10 +274,10 @@ def _problems_of_row(last: Head, event: Event) -> list[Problem]:
         return [Problem(first, f"row {first} is missing")]
     if number > first:
         return [Problem(first, f"rows {first} to {number - 1} are missing")]
-    if last.hash == _UNREAD:
-        return []
     if not event.hash:
         return [Problem(number, f"row {number} has no hash: it was not written by the service")]
+    if last.hash == _UNREAD:
+        return []
     if event.hash != row_hash(last.hash, event):
         message = f"row {number} was changed, or it was not written after the row before it"
         return [Problem(number, message)]

@@ -106,6 +106,9 @@ def test_a_damaged_row_of_the_audit_is_named_and_the_others_are_followed(store: 
     problems = [problem.text for problem in store.verify_audit().problems]
     assert problems[0] == "row 2 is damaged: it cannot be read"
     assert [problem.split()[1] for problem in problems] == ["2", "5"]
+    write(store, "UPDATE events SET hash = '' WHERE event_id = 3")
+    problems = [problem.text for problem in store.verify_audit().problems]
+    assert problems[1].startswith("row 3 has no hash"), "which was not written by the service"
 
 
 @pytest.mark.parametrize(
