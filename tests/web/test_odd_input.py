@@ -183,3 +183,15 @@ def test_a_query_or_form_that_is_no_utf_8_is_refused(client: FlaskClient, bad: s
     )
     assert "must be urlencoded in UTF-8" in assert_error(refused, 400, "invalid_request")["message"]
     assert client.get("/v1/people?search=%C3%A9+100%25").get_json()["people"] == []
+
+
+def test_a_multipart_field_that_is_no_utf_8_is_refused(client: FlaskClient) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nJos%b\r\n--x--\r\n'
+
+    def send(name: bytes) -> TestResponse:
+        content_type = "multipart/form-data; boundary=x"
+        return client.post("/Identification_Request", data=part % name, content_type=content_type)
+
+    message = assert_error(send(b"\xe9"), 400, "invalid_request")["message"]
+    assert message == "The fields of a form must be text in UTF-8. Some are not."
+    assert "José" in assert_error(send("é".encode()), 404, "media_not_found")["message"]

@@ -18,6 +18,7 @@ from typing import IO, Any
 from urllib.parse import unquote_to_bytes
 
 from flask import Flask, Request, current_app, request
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.formparser import FormDataParser
 
@@ -37,6 +38,7 @@ FORM_MEMORY_BYTES = 512 * 1024
 of the files too, at least 64 KiB at a time.
 """
 MAX_FORM_PARTS = 16
+_REPLACED = "\ufffd"
 
 
 class _StrictFormParser(FormDataParser):
@@ -74,6 +76,7 @@ class UploadRequest(Request):
             super()._load_form_data()
         if None in self.form or None in self.files:
             raise InvalidRequestError("Each part of a form must have a name. One has none.")
+        _refuse_replaced(self.form)
 
     def _refuse_compression(self) -> None:
         """A small body could become a large one. Raises ContentTypeError."""
@@ -115,6 +118,15 @@ def refuse_other_encodings(data: bytes, what: str) -> None:
             f"{what} must be urlencoded in UTF-8. Some of its bytes are not.",
             "Encode what is no ASCII as percent signs of its UTF-8, such as %C3%A9 for é.",
         ) from None
+
+
+def _refuse_replaced(form: MultiDict[str, str]) -> None:
+    """Refuse fields in which Werkzeug has put a sign for bytes that are no UTF-8.
+
+    Raises InvalidRequestError.
+    """
+    if any(_REPLACED in "".join(texts) for texts in form.listvalues()):
+        raise InvalidRequestError("The fields of a form must be text in UTF-8. Some are not.")
 
 
 def _new_file(folder: Path) -> IO[bytes]:
