@@ -110,7 +110,7 @@ def _word_reason(decision: Decision, lang: str) -> str:
         return decision.reason
     if decision.modality is None or decision.margin is None:
         is_unknown = decision.outcome == "unknown"
-        return reasons["uncompared" if is_unknown else decision.outcome]
+        return reasons["unconfirmed" if is_unknown else decision.outcome]
     by = modality_words(decision.modality, lang)
     return reasons[decision.outcome].format(by=by, margin=f"{abs(decision.margin):.2f}")
 

@@ -94,9 +94,12 @@ def strangers_hide(stranger_id: str, *, show: bool) -> None:
 def strangers_delete(stranger_id: str, yes: bool) -> None:
     """Delete an unknown visitor now, also from the bytes of the database."""
     with open_store() as store:
+        one = store.get_stranger(stranger_id)
         if not yes:
+            seen = count_noun(one.times, "time")
             click.confirm(
-                f"Delete the unknown visitor {stranger_id}? This cannot be undone.", abort=True
+                f"Delete the unknown visitor {stranger_id}, seen {seen}? This cannot be undone.",
+                abort=True,
             )
         store.delete_stranger(stranger_id)
     click.echo(f"Deleted: {stranger_id}")

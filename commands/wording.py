@@ -27,8 +27,8 @@ class Words:
         gallery: how many people were searched, with `{n}`.
         group: the same, where those of one group were.
         reasons: why somebody is named or nobody is, by outcome, with `{by}` and `{margin}`.
-            "uncompared" is an unknown one who was not compared. English has the reasons of
-            the answer itself.
+            "unconfirmed" is an unknown one without figures: nobody could be compared, or face
+            and voice say too little. English has the reasons of the answer itself.
         figures: words for probability, score and threshold.
         columns: heads of a table of verdicts, behind what each goes by.
         by: introduces what an answer goes by, with `{by}`.
@@ -106,7 +106,7 @@ WORDS = {
         reasons={
             "accepted": "판정 근거: {by}, 임계값보다 {margin} 높음",
             "unknown": "등록된 사람 중 충분히 닮은 사람이 없음, 임계값보다 {margin} 낮음",
-            "uncompared": "얼굴이나 목소리로 충분히 비교되는 등록된 사람이 없음",
+            "unconfirmed": "충분히 확인되는 등록된 사람이 없음",
             "conflict": "얼굴과 목소리가 서로 맞지 않음",
             "no_probe": "클립에 비교할 것이 없음",
             "rejected": "실제로 말하는 사람인지 보는 검사를 통과하지 못함",
@@ -141,7 +141,7 @@ WORDS = {
         reasons={
             "accepted": "判定依据：{by}，高于阈值 {margin}",
             "unknown": "已登记的人中没有足够相似的，低于阈值 {margin}",
-            "uncompared": "没有已登记的人能凭脸或声音充分比较",
+            "unconfirmed": "没有已登记的人得到充分确认",
             "conflict": "脸和声音不相符",
             "no_probe": "片段中没有可比内容",
             "rejected": "未通过真人说话的检查",

@@ -47,3 +47,12 @@ def test_groups_are_deleted_once_somebody_says_so(
     assert "staff" in run("groups", "list").stdout
     assert run("groups", "delete", "staff", "--yes").stdout == "Deleted: staff\n"
     assert "group_not_found" in run("groups", "delete", "staff").stderr
+
+
+def test_nothing_is_asked_about_an_unknown_visitor_who_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
+    refused = run("strangers", "delete", "nobody")
+    assert refused.stdout == ""
+    assert "stranger_not_found" in refused.stderr

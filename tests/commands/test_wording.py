@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import cli
 from align.hints import CODES
-from commands.clips import format_identification
+from commands.clips import _word_reason, format_identification
 from commands.jobs import format_item_error
 from commands.verify import format_verification
 from commands.wording import WORDS, fill, format_hint, language
@@ -75,6 +75,7 @@ def test_an_identification_is_worded(lang: str) -> None:
         assert face.endswith(words.reasons["accepted"].format(**by_face))
         assert fused.endswith(words.reasons["conflict"])
         assert voice.endswith(words.reasons["no_probe"])
+        assert _word_reason(Decision(Outcome.UNKNOWN, "."), lang) == words.reasons["unconfirmed"]
     group = format_identification(Path("a.mp4"), answer(), False, lang, of_group=True)
     assert words.group.format(n=3) in group.splitlines()[0]
     assert ("There is no sound" in text) is (lang == "en")
