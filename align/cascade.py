@@ -43,8 +43,8 @@ _LEAST_LOG_ODDS = np.float32(np.log(0.6 / 0.4))
 # Pixels given to the proposal network at a time: they bound the memory
 _BATCH_PX = 40_000
 
-CROPS = 16
-"""Crops given to the other networks at a time, likewise."""
+# Crops given to the other networks at a time, likewise
+_CROPS = 16
 
 
 def detect(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
@@ -254,7 +254,7 @@ def _suppress_by_image(rows: Float64Array, limit: float) -> Float64Array:
 def _run(
     network: Network, images: Images, rows: Float64Array, size: int
 ) -> tuple[Float32Array, ...]:
-    batches = [rows[first : first + CROPS] for first in range(0, len(rows), CROPS)]
+    batches = [rows[first : first + _CROPS] for first in range(0, len(rows), _CROPS)]
     parts = [network(_to_input(_cut_crops(images, batch, size))) for batch in batches]
     return tuple(np.concatenate(p) for p in zip(*parts, strict=True))
 
