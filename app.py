@@ -9,6 +9,11 @@ from utils.python_version import check_python
 
 check_python()  # before the packages, which other versions lack
 
+from utils.interrupts import end_at_once
+
+if __name__ == "__main__":
+    end_at_once()  # until the service begins: its packages take a while to load
+
 from web.server.serve import command
 
 main = command(

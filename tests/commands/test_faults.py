@@ -19,6 +19,7 @@ from commands.shared import print_file
 from utils.config import ROOT
 from utils.errors import InvalidRequestError, OutputError, StorageFullError
 from utils.interrupts import end_at_once, end_in_order
+from web.server import serve
 
 NAME = "Zo\u00eb \U0001f600"
 WORDS = {
@@ -166,3 +167,13 @@ def test_an_interrupt_ends_a_command_in_order() -> None:
         end_in_order()
     assert (done.exit_code, ended) == (1, ["wait"])
     assert "Aborted!" in done.output
+
+
+def test_an_interrupt_ends_the_service_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "run", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    end_at_once()
+    try:
+        done = CliRunner().invoke(serve.command("app.py", "Serve.", swagger_ui=False), [])
+    finally:
+        end_in_order()
+    assert (done.exit_code, "Aborted!" in done.output) == (1, True)

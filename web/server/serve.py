@@ -22,6 +22,7 @@ from gunicorn.app.base import BaseApplication
 from align.heap import bound_heap
 from utils.config import Settings, describe_settings
 from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
+from utils.interrupts import end_in_order
 from utils.listening import WYOMING_PORT, bracket, check_port, url_of
 from utils.path_option import PathOption
 from utils.printed import Printed
@@ -270,6 +271,7 @@ def command(name: str, about: str, swagger_ui: bool) -> click.Command:
         help="Folder of the gallery [default: DUET_DATA_DIR].",
     )
     def main(**options: Any) -> None:
+        end_in_order()
         run(swagger_ui, **{name: value for name, value in options.items() if value is not None})
 
     return main
