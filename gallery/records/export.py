@@ -88,6 +88,8 @@ def _template(connection: Connection, codec: Codec, row: Row[Any]) -> dict[str, 
 
 
 def _medium(kind: str, data: bytes) -> dict[str, str]:
+    if kind not in stored_media.CONTENT_TYPES:
+        raise damage_error("a word that is none of those known", "kept_media.kind")
     return {
         "content_type": stored_media.CONTENT_TYPES[kind],
         "base64": base64.b64encode(data).decode(),

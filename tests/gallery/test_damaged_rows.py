@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Column, String, select
+from sqlalchemy import Column, String, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 import cli
-from gallery.damage import damage_error, read_whole
+from gallery.damage import DamagedError, damage_error, read_whole
 from gallery.database.foreign import find_foreign
 from gallery.store import NewPerson, Store
 from gallery.table_base import Checked
-from gallery.tables import metadata, templates
+from gallery.tables import kept_media, metadata, templates
 from jobs.hindrances import find_hindrances
 from recognition.recognizer import Recognizer
 from tests.support.asking import identify
@@ -56,6 +56,15 @@ def test_a_damaged_value_is_one_line(
         connection.execute(damage)
     refuses(["people", "export", "ann"], DAMAGES[damage])
     refuses(["backup", str(tmp_path / "backups")], COPIED.get(damage, DAMAGES[damage]))
+
+
+def test_a_picture_of_no_known_kind_is_damage(tmp_path: Path) -> None:
+    with closing(open_gallery(tmp_path)) as store:
+        fill(store)
+        with store.database.write() as connection:
+            connection.execute(update(kept_media).values(kind="none"))
+        with pytest.raises(DamagedError, match="kept_media"):
+            store.export_person("p1")
 
 
 def test_a_wrong_value_of_ours_is_no_damage(tmp_path: Path) -> None:
