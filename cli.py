@@ -10,7 +10,7 @@ from utils.python_version import check_python
 
 check_python()  # before the packages, which other versions lack
 
-from utils.interrupts import end_at_once
+from utils.interrupts import end_at_once, leave_in_order
 
 if __name__ == "__main__":
     end_at_once()  # until a command begins: its packages take a while to load
@@ -102,4 +102,5 @@ for _command in (encryption.new_encryption_key, encryption.rotate_encryption):
     keys.keys.add_command(_command)
 
 if __name__ == "__main__":
+    leave_in_order()
     cli()

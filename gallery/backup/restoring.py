@@ -6,10 +6,12 @@ anything reaches the target. The target then gets all of it in one transaction.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,9 @@ from gallery.records.deletions import Deletion
 from gallery.store import Store
 from gallery.upkeep.copying import Progress, copy_gallery
 from utils.errors import BackupUnusableError
+
+_COPY = "duet-"
+"""Begins the name of a folder with the copy of a backup."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def restore(
     values, StoreUnavailableError, StorageFullError.
     """
     noted = Ledger(backup.path.parent).read(backup.manifest.lineage)
-    with tempfile.TemporaryDirectory(prefix="duet-", dir=temporary) as copy:
+    with _new_copy(temporary) as copy:
         file = Path(shutil.copy(backup.gallery, copy))
         with (
             _naming_damage(),
@@ -57,6 +62,32 @@ def restore(
             done = _delete_again(source, noted)
             rows = copy_gallery(source, target, progress, action="restore")
     return Restored(rows, done)
+
+
+@contextmanager
+def _new_copy(temporary: Path) -> Iterator[str]:
+    """Yield a folder for a copy, and remove it afterwards. It is locked meanwhile."""
+    remove_left_copies(temporary)
+    with tempfile.TemporaryDirectory(prefix=_COPY, dir=temporary) as copy, _locking(Path(copy)):
+        yield copy
+
+
+def remove_left_copies(temporary: Path) -> None:
+    """Remove what killed restores left: it holds everybody who was in the backup."""
+    for left in temporary.glob(f"{_COPY}*/"):
+        with suppress(OSError), _locking(left):
+            shutil.rmtree(left)
+
+
+@contextmanager
+def _locking(folder: Path) -> Iterator[None]:
+    """Lock a folder. Raises BlockingIOError where another process holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

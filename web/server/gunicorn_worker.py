@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import socket
 import ssl
 import struct
@@ -56,6 +57,15 @@ class Worker(ThreadWorker):
         """Begin to stop. Live sessions would hold the process up for as long as they last."""
         self.app.end_talks()
         super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: Any, frame: Any) -> None:
+        """Stop after Ctrl+C, too, once what was begun is answered."""
+        self.handle_exit(sig, frame)
+
+    def init_signals(self) -> None:
+        """Leave it to the main process what a terminal that closes means."""
+        super().init_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def handle(self, conn: Any) -> Any:
         """Serve one request of a connection, with limits on stalls and on its head.

@@ -9,6 +9,7 @@ other than 0.
 from __future__ import annotations
 
 import hashlib
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -56,6 +57,7 @@ class Service(BaseApplication):
         self._store: Store | None = None
         self._threads: tuple[ServiceThread, ...] = ()
         self._live_room: LiveRoom | None = None
+        self._outlives_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         super().__init__()
 
     def load_config(self) -> None:
@@ -72,6 +74,7 @@ class Service(BaseApplication):
             "control_socket_disable": True,
             # Proxies are believed by DUET_TRUSTED_PROXIES alone (web/guard/auth.py)
             "forwarded_allow_ips": "",
+            "when_ready": self._heed_hangups,
             "worker_exit": self._stop,
         }
         if self._settings.server.tls_cert and self._settings.server.tls_key:
@@ -129,6 +132,16 @@ class Service(BaseApplication):
         if self._live_room is not None:
             self._live_room.is_closing = True
 
+    def _heed_hangups(self, arbiter: Any) -> None:
+        """End in order when the terminal closes. Behind `nohup`, go on.
+
+        gunicorn would start another worker: the settings are read once, so it gains nothing.
+        """
+        if self._outlives_terminal:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        else:
+            signal.signal(signal.SIGHUP, lambda _, frame: arbiter.signal(signal.SIGTERM, frame))
+
     def _stop(self, _arbiter: Any, _worker: Any) -> None:
         """End the threads and the audit. Runs in the worker when it ends."""
         end_s = time.monotonic() + GRACE_S / 2
@@ -176,6 +189,7 @@ def check_start(settings: Settings) -> None:
 
     Raises ConfigError, ModelError.
     """
+    from gallery.backup.restoring import remove_left_copies
     from jobs.broker import check_packages
     from jobs.telemetry import check_exporter
     from network.serving.card import read_card
@@ -195,6 +209,7 @@ def check_start(settings: Settings) -> None:
     if settings.server.tls_cert and settings.server.tls_key:
         check_files(settings.server.tls_cert, settings.server.tls_key)
     prepare_folder(settings.storage.temporary_folder)
+    remove_left_copies(settings.storage.temporary_folder)
     for model in ("face", "voice"):  # the fusion can be done without
         read_card(settings.storage.model_dir / model)
     _check_gallery(settings)

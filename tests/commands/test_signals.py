@@ -1,0 +1,54 @@
+"""What is told to stop removes its copies. What is killed has them removed later."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gallery.backup.restoring import remove_left_copies
+from tests.support.service import ROOT
+
+
+@pytest.mark.parametrize(
+    ("before", "number", "status"),
+    [
+        ("", signal.SIGTERM, 143),
+        ("", signal.SIGHUP, 129),
+        ("signal.signal(signal.SIGHUP, signal.SIG_IGN);", signal.SIGHUP, 0),
+    ],
+)
+def test_a_program_leaves_in_order(
+    tmp_path: Path, before: str, number: signal.Signals, status: int
+) -> None:
+    text = (
+        "import os, signal, sys, tempfile; from utils.interrupts import leave_in_order;"
+        f" {before} leave_in_order(); kept = tempfile.TemporaryDirectory(dir=sys.argv[1]);"
+        f" kept.__enter__(); os.kill(os.getpid(), {int(number)}); kept.cleanup()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", text, str(tmp_path)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stderr) == (status, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_restore_left_is_removed_and_what_is_in_use_is_not(tmp_path: Path) -> None:
+    used = tmp_path / "duet-used"
+    for folder in (used, tmp_path / "duet-left"):
+        folder.mkdir()
+        (folder / "gallery.db").touch()
+    descriptor = os.open(used, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    remove_left_copies(tmp_path)
+    os.close(descriptor)
+    assert list(tmp_path.iterdir()) == [used]

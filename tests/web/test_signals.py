@@ -1,0 +1,68 @@
+"""What ends the service amid an identification: Ctrl+C, twice too, and a terminal that closes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.media import write_clip
+from tests.support.service import Service, running
+from tests.support.tiny import tiny_models
+from tests.support.waiting import LIMIT_S, until
+
+
+def send_all_but_the_end(service: Service, clip: Path) -> tuple[HTTPConnection, bytes]:
+    """Begin to send a clip. Returns the connection and the bytes that lack."""
+    # A box that players skip: more than is read in one go
+    spare = (200_008).to_bytes(4, "big") + b"free" + bytes(200_000)
+    asked = requests.Request(
+        "POST",
+        service.url + "/v1/identify",
+        files={"media": ("ann.mp4", clip.read_bytes() + spare)},
+    ).prepare()
+    assert isinstance(asked.body, bytes)
+    connection = HTTPConnection("127.0.0.1", service.port, timeout=LIMIT_S)
+    connection.putrequest("POST", "/v1/identify")
+    for name, value in asked.headers.items():
+        connection.putheader(name, value)
+    connection.endheaders(asked.body[:-100_000])
+    until(lambda: len(service.temporary_files()) == 1)
+    return connection, asked.body[-100_000:]
+
+
+def signal_all(service: Service, number: signal.Signals) -> None:
+    """Signal every process of the service, as a terminal does. Return once all have it."""
+    pids = (service.process.pid, *service.worker_pids())
+    for pid in pids:
+        os.kill(pid, number)
+    until(lambda: not any(map(has_signal_waiting, pids)))
+
+
+def has_signal_waiting(pid: int) -> bool:
+    """Whether a signal was sent that has not arrived."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return any(int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd", "ShdPnd")))
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("sent", [[signal.SIGINT, signal.SIGINT], [signal.SIGHUP]])
+def test_a_terminal_ends_the_service_in_order(tmp_path: Path, sent: list[signal.Signals]) -> None:
+    models = tiny_models(tmp_path / "models")
+    clip = write_clip(tmp_path / "ann.mp4", person=1)
+    with running(tmp_path, "app.py", model_dir=models) as service:
+        connection, rest = send_all_but_the_end(service, clip)
+        for number in sent:
+            signal_all(service, number)
+        connection.send(rest)
+        assert connection.getresponse().status == 200
+        connection.close()
+        assert service.process.wait(LIMIT_S) == 0
+        assert service.temporary_files() == []
+        printed = service.log.read_text()
+    assert "Traceback" not in printed
+    assert "ERROR" not in printed
