@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,16 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     loads = TENSORFLOW in sys.modules and not item.stash[_LOADED_BEFORE]
     if loads and not _needs_tensorflow(item):
         pytest.fail("This test loads TensorFlow: mark it with `pytest.mark.tf`.", pytrace=False)
+
+
+@pytest.fixture
+def in_terminal() -> Iterator[None]:
+    """Let signals arrive as in a terminal, even where the tests run behind `nohup`."""
+    interrupted = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hung_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGINT, interrupted)
+    signal.signal(signal.SIGHUP, hung_up)
 
 
 def _uses_postgres(item: pytest.Item) -> bool:

@@ -8,7 +8,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -127,15 +126,7 @@ def test_a_question_without_any_input() -> None:
     assert "--yes" in refusal.hint
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Interrupts raise KeyboardInterrupt, even where the tests run behind `nohup`."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
+@pytest.mark.usefixtures("in_terminal")
 @pytest.mark.parametrize(
     ("before", "status", "said"),
     [
@@ -159,7 +150,7 @@ def test_an_interrupt_while_the_program_loads_is_no_fault(
     assert bool(done.stderr) is bool(said)
 
 
-@pytest.mark.usefixtures("interruptible")
+@pytest.mark.usefixtures("in_terminal")
 def test_an_interrupt_ends_a_command_in_order() -> None:
     program = Program("program")
     ended: list[str] = []
@@ -180,7 +171,7 @@ def test_an_interrupt_ends_a_command_in_order() -> None:
     assert "Aborted!" in done.output
 
 
-@pytest.mark.usefixtures("interruptible")
+@pytest.mark.usefixtures("in_terminal")
 def test_an_interrupt_ends_the_service_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "run", lambda *_, **__: signal.raise_signal(signal.SIGINT))
     end_at_once()

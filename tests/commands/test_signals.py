@@ -18,9 +18,9 @@ from tests.support.service import ROOT
 @pytest.mark.parametrize(
     ("before", "number", "status"),
     [
-        ("", signal.SIGTERM, 143),
-        ("", signal.SIGHUP, 129),
-        ("signal.signal(signal.SIGHUP, signal.SIG_IGN);", signal.SIGHUP, 0),
+        ("SIG_DFL", signal.SIGTERM, 143),
+        ("SIG_DFL", signal.SIGHUP, 129),
+        ("SIG_IGN", signal.SIGHUP, 0),
     ],
 )
 def test_a_program_leaves_in_order(
@@ -28,7 +28,8 @@ def test_a_program_leaves_in_order(
 ) -> None:
     text = (
         "import os, signal, sys, tempfile; from utils.interrupts import leave_in_order;"
-        f" {before} leave_in_order(); kept = tempfile.TemporaryDirectory(dir=sys.argv[1]);"
+        f" signal.signal({int(number)}, signal.{before}); leave_in_order();"
+        " kept = tempfile.TemporaryDirectory(dir=sys.argv[1]);"
         f" kept.__enter__(); os.kill(os.getpid(), {int(number)}); kept.cleanup()"
     )
     done = subprocess.run(

@@ -50,6 +50,7 @@ def has_signal_waiting(pid: int) -> bool:
 
 
 @pytest.mark.e2e
+@pytest.mark.usefixtures("in_terminal")
 @pytest.mark.parametrize("sent", [[signal.SIGINT, signal.SIGINT], [signal.SIGHUP]])
 def test_a_terminal_ends_the_service_in_order(tmp_path: Path, sent: list[signal.Signals]) -> None:
     models = tiny_models(tmp_path / "models")
