@@ -7,6 +7,7 @@ command line and batch jobs use it. It knows no HTTP.
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -18,10 +19,11 @@ from align.aligner import Aligner
 from align.decoders import Decoders
 from align.heap import bound_heap
 from gallery.store import open_store
-from liveness.sync_signals import measure_spectrum
+from network.frontends.librosa_import import import_librosa
 from network.serving.encoder import Encoders, load_encoders
 from recognition.recognizer import Recognizer
 from utils.arrays import FACE_SIZE_PX, RATE_HZ
+from utils.beside import beside
 from utils.config import Settings
 from utils.media import Waveform
 
@@ -39,13 +41,18 @@ def build_recognizer(settings: Settings, *, serving: bool = False) -> Recognizer
     Raises ModelError, StoreUnavailableError. Call it after a fork, never before.
     """
     bound_heap()  # before the networks start threads
-    encoders = load_encoders(settings.storage.model_dir)
-    aligner = make_aligner(settings, serving=serving)
-    store = open_store(settings)
-    store.forget_expired_when_due()
-    recognizer = Recognizer(aligner, encoders, store, settings)
+    with ExitStack() as beside_it:
+        if serving and settings.liveness.film_s:
+            # In a new environment numba compiles librosa for half a minute, else it loads for 1.4 s
+            beside_it.enter_context(beside(import_librosa))
+        encoders = load_encoders(settings.storage.model_dir)
+        aligner = make_aligner(settings, serving=serving)
+        store = open_store(settings)
+        store.forget_expired_when_due()
+        recognizer = Recognizer(aligner, encoders, store, settings)
+        if serving:
+            warm_up(aligner, encoders)
     if serving:
-        warm_up(aligner, encoders)
         threadpool_limits(1, user_api="blas")
         cv2.setNumThreads(1)
     return recognizer
@@ -79,7 +86,7 @@ def warm_up(aligner: Aligner, encoders: Encoders) -> None:
         noise.integers(0, 256, (1, FACE_SIZE_PX, FACE_SIZE_PX, 3), dtype=np.uint8),
         np.ones(1, np.float32),
     )
-    hiss = Waveform(noise.uniform(-0.1, 0.1, RATE_HZ).astype(np.float32), RATE_HZ)
-    voice = encoders.voice.embed(hiss)
+    voice = encoders.voice.embed(
+        Waveform(noise.uniform(-0.1, 0.1, RATE_HZ).astype(np.float32), RATE_HZ)
+    )
     encoders.fusion.fuse(face.vector[None], voice.vector[None])
-    measure_spectrum(hiss)  # numba compiles librosa in a new environment: half a minute
