@@ -13,13 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from tests.support.half_sent import send_all_but_the_end
 from tests.support.media import write_clip
 from tests.support.service import ROOT, Service, environment, free_port, running, start_to_fail
 from tests.support.tiny import tiny_models
@@ -298,24 +298,11 @@ class TestRunning:
 
     def test_a_stop_lets_the_running_request_end(self, service: Service, clip: Path) -> None:
         """Last of all: the service is gone afterwards."""
-        # A box that players skip: more than is read in one go
-        spare = (200_008).to_bytes(4, "big") + b"free" + bytes(200_000)
-        asked = requests.Request(
-            "POST",
-            service.url + "/v1/identify",
-            files={"media": ("ann.mp4", clip.read_bytes() + spare)},
-        ).prepare()
-        assert isinstance(asked.body, bytes)
-        connection = HTTPConnection("127.0.0.1", service.port, timeout=LIMIT_S)
-        connection.putrequest("POST", "/v1/identify")
-        for name, value in asked.headers.items():
-            connection.putheader(name, value)
-        connection.endheaders(asked.body[:-100_000])
-        until(lambda: len(service.temporary_files()) == 1)
+        connection, rest = send_all_but_the_end(service, clip)
         decoders = service.decoder_pids()
         assert len(decoders) == 2
         service.process.send_signal(signal.SIGTERM)
-        connection.send(asked.body[-100_000:])
+        connection.send(rest)
         assert connection.getresponse().status == 200
         connection.close()
         assert service.process.wait(LIMIT_S) == 0

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-import requests
 
+from tests.support.half_sent import send_all_but_the_end
 from tests.support.media import write_clip
 from tests.support.service import Service, running
 from tests.support.tiny import tiny_models
 from tests.support.waiting import LIMIT_S, until
-
-
-def send_all_but_the_end(service: Service, clip: Path) -> tuple[HTTPConnection, bytes]:
-    """Begin to send a clip. Returns the connection and the bytes that lack."""
-    # A box that players skip: more than is read in one go
-    spare = (200_008).to_bytes(4, "big") + b"free" + bytes(200_000)
-    asked = requests.Request(
-        "POST",
-        service.url + "/v1/identify",
-        files={"media": ("ann.mp4", clip.read_bytes() + spare)},
-    ).prepare()
-    assert isinstance(asked.body, bytes)
-    connection = HTTPConnection("127.0.0.1", service.port, timeout=LIMIT_S)
-    connection.putrequest("POST", "/v1/identify")
-    for name, value in asked.headers.items():
-        connection.putheader(name, value)
-    connection.endheaders(asked.body[:-100_000])
-    until(lambda: len(service.temporary_files()) == 1)
-    return connection, asked.body[-100_000:]
 
 
 def signal_all(service: Service, number: signal.Signals) -> None:
@@ -55,7 +35,11 @@ def has_signal_waiting(pid: int) -> bool:
 def test_a_terminal_ends_the_service_in_order(tmp_path: Path, sent: list[signal.Signals]) -> None:
     models = tiny_models(tmp_path / "models")
     clip = write_clip(tmp_path / "ann.mp4", person=1)
+    left = tmp_path / "data" / "tmp" / "duet-left"
+    left.mkdir(parents=True)
+    (left / "gallery.db").touch()
     with running(tmp_path, "app.py", model_dir=models) as service:
+        assert not left.exists(), "a start removes what a killed restore left"
         connection, rest = send_all_but_the_end(service, clip)
         for number in sent:
             signal_all(service, number)
