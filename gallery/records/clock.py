@@ -3,11 +3,14 @@
 A clock without a battery starts in 1970, and a wrong setting may be years ahead. Either
 would delete people before their time, or never. So `meta` notes the last time that could
 be trusted, and when that was by a clock that counts from the start of the machine. Where
-the clock is more than a day off what has passed since, nothing is deleted by term.
+the clock is more than a day off what has passed since, nothing is deleted by term. How long
+the machine was off nobody knows. So after that a clock is believed that is ahead, if the
+kernel says that a time server sets it.
 """
 
 from __future__ import annotations
 
+import ctypes
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,8 +29,13 @@ SKEW = timedelta(minutes=10)
 """How far the clocks of two machines may be apart. A moment later than that is not believed."""
 
 _NAME = "clock"
+# Ends a note: the machine was off before, and the clock is doubted since
+_OFF = "off"
 # Rows of the audit of which one can be read
 _LAST_ROWS = 100
+# Enough for the struct timex of any architecture, and its TIME_ERROR
+_TIMEX_BYTES = 512
+_TIME_ERROR = 5
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -53,16 +61,27 @@ def look(connection: Connection) -> ClockJump | None:
 
     Returns None for a clock that can be trusted.
     """
-    jump = find_jump(connection)
-    _note(connection, jump.expected if jump else now())
+    shown = now()
+    due = _expect(connection)
+    jump = _compare(shown, due)
+    if jump:
+        _note(connection, jump.expected, was_off=due is not None and due.was_off)
+    else:
+        _note(connection, shown)
     return jump
 
 
 def find_jump(connection: Connection) -> ClockJump | None:
     """Compare the clock with the time that has passed."""
-    shown = now()
-    expected = _expect(connection) or shown
-    return None if abs(shown - expected) <= JUMP else ClockJump(shown, expected)
+    return _compare(now(), _expect(connection))
+
+
+def _compare(shown: datetime, due: _Due | None) -> ClockJump | None:
+    if due is None or abs(shown - due.at) <= JUMP:
+        return None
+    if due.was_off and shown > due.at and is_synchronised():
+        return None
+    return ClockJump(shown, due.at)
 
 
 def now_for_terms(connection: Connection) -> datetime:
@@ -80,19 +99,28 @@ def trust(connection: Connection) -> ClockJump | None:
     return jump
 
 
-def _expect(connection: Connection) -> datetime | None:
-    """The time that the clock should show. None in a gallery without any past."""
+@dataclass(frozen=True)
+class _Due:
+    """The time that the clock should show, and whether the machine may have been off since."""
+
+    at: datetime
+    was_off: bool
+
+
+def _expect(connection: Connection) -> _Due | None:
+    """What the clock should show. None in a gallery without any past."""
     noted = connection.scalar(select(meta.c.value).where(meta.c.name == _NAME))
     try:
-        at, boot, up_s = (noted or "").split("|")
+        at, boot, up_s, *off = (noted or "").split("|")
         noted_at = datetime.fromisoformat(at).astimezone(UTC)
         noted_up_s = float(up_s)
     except ValueError:  # nothing is noted yet, or the note is damaged
-        return _last_moment(connection)
+        last = _last_moment(connection)
+        return _Due(last, was_off=True) if last else None
     now_boot, now_up_s = uptime()
-    # After a start of the machine nobody knows how long it was off
-    passed_s = max(0.0, now_up_s - noted_up_s) if boot == now_boot else 0.0
-    return noted_at + timedelta(seconds=passed_s)
+    if boot != now_boot:
+        return _Due(noted_at, was_off=True)
+    return _Due(noted_at + timedelta(seconds=max(0.0, now_up_s - noted_up_s)), off == [_OFF])
 
 
 def _last_moment(connection: Connection) -> datetime | None:
@@ -101,9 +129,9 @@ def _last_moment(connection: Connection) -> datetime | None:
     return max(list_whole(connection, last, events, lambda row: row.at), default=None)
 
 
-def _note(connection: Connection, at: datetime) -> None:
+def _note(connection: Connection, at: datetime, *, was_off: bool = False) -> None:
     boot, up_s = uptime()
-    value = f"{at.isoformat(timespec='seconds')}|{boot}|{up_s:.0f}"
+    value = f"{at.isoformat(timespec='seconds')}|{boot}|{up_s:.0f}" + f"|{_OFF}" * was_off
     connection.execute(delete(meta).where(meta.c.name == _NAME))
     connection.execute(insert(meta).values(name=_NAME, value=value))
 
@@ -122,3 +150,10 @@ def uptime() -> tuple[str, float]:
     # On Linux one that goes on while the machine is suspended
     kind = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return boot, time.clock_gettime(kind)
+
+
+def is_synchronised() -> bool:
+    """Whether the kernel says that a time server sets the clock. It does so on Linux alone."""
+    call = getattr(ctypes.CDLL(None), "adjtimex", None)
+    # man 2 adjtimex: zeros only read, and a clock that was set by hand is an error
+    return call is not None and 0 <= call(ctypes.create_string_buffer(_TIMEX_BYTES)) < _TIME_ERROR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import time
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ class Machine:
         self.shown = datetime.now(UTC)
         self.boot = "first"
         self.up_s = 1000.0
+        self.is_synchronised = False
 
     def wait(self, passed: timedelta) -> None:
         """Let time pass while the machine is on."""
@@ -45,6 +47,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine()
     monkeypatch.setattr(clock, "now", lambda: made.shown)
     monkeypatch.setattr(clock, "uptime", lambda: (made.boot, made.up_s))
+    monkeypatch.setattr(clock, "is_synchronised", lambda: made.is_synchronised)
     return made
 
 
@@ -102,6 +105,49 @@ def test_a_night_switched_off_is_no_jump(due: Store, machine: Machine) -> None:
     machine.switch_off(machine.shown + 0.6 * DAY)
     assert due.forget_expired() == 0
     assert due.clock_jump is None
+
+
+def test_weeks_switched_off_are_believed_once_a_time_server_sets_the_clock(
+    due: Store, machine: Machine
+) -> None:
+    machine.switch_off(machine.shown + 40 * DAY)
+    assert due.forget_expired() == 0
+    machine.wait(timedelta(minutes=2))
+    assert due.forget_expired() == 0
+    assert days_off(due) == pytest.approx(40, abs=0.1)
+    machine.is_synchronised = True
+    assert due.find_clock_jump() is None
+    assert due.forget_expired() == 1
+    machine.shown += 40 * DAY
+    assert due.forget_expired() == 0
+    assert days_off(due) == pytest.approx(40, abs=0.1), "a jump while it is on"
+
+
+def test_a_time_server_is_not_believed_about_a_jump_while_the_machine_is_on(
+    due: Store, machine: Machine
+) -> None:
+    machine.is_synchronised = True
+    machine.shown += 400 * DAY
+    assert due.forget_expired() == 0
+    machine.wait(timedelta(minutes=2))
+    assert due.forget_expired() == 0
+    assert days_off(due) == pytest.approx(400, abs=0.1)
+
+
+def test_a_time_server_is_not_believed_about_the_past(due: Store, machine: Machine) -> None:
+    machine.switch_off(EPOCH)
+    machine.is_synchronised = True
+    assert due.forget_expired() == 0
+    assert days_off(due) < 0
+
+
+def test_the_kernel_says_whether_a_time_server_sets_the_clock() -> None:
+    ask = getattr(ctypes.CDLL(None), "ntp_gettime", None)
+    if ask is None:
+        pytest.skip("this C library has no ntp_gettime")
+    unsynchronised = 5
+    said = ask(ctypes.create_string_buffer(512))
+    assert clock.is_synchronised() == (said != unsynchronised)
 
 
 def test_a_start_in_1970_and_the_right_time_later(due: Store, machine: Machine) -> None:
