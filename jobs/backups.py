@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from gallery.audit import ACTOR
@@ -152,10 +152,18 @@ def last_backup(settings: Settings) -> datetime | None:
 
 
 def last_night(now: datetime) -> datetime:
-    """The latest time of day `NIGHT` before `now`, by the clock of the machine."""
-    local = now.astimezone()
-    night = local.replace(hour=NIGHT.hour, minute=0, second=0, microsecond=0)
-    return night if night <= local else night - timedelta(days=1)
+    """The latest time of day `NIGHT` before `now`, by the clock of the machine.
+
+    Where summer time ends at that hour, the first of the two counts.
+    """
+    today = now.astimezone().date()
+    night = _begin_night(today)
+    return night if night <= now else _begin_night(today - timedelta(days=1))
+
+
+def _begin_night(day: date) -> datetime:
+    # Not `astimezone`, which takes an hour that summer time leaves out for an earlier one
+    return datetime.fromtimestamp(datetime.combine(day, NIGHT).timestamp(), UTC)
 
 
 def _is_due(folder: Path, now: datetime) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_one_backup_a_night_and_the_latest_are_kept(store: Store, settings: Sett
     first = thread.back_up_if_due()
     assert first is not None
     assert last_backup(settings) == first.manifest.made_at
-    assert thread.back_up_if_due() is None
+    assert thread.back_up_if_due(first.manifest.made_at) is None
     nights = [datetime.now(UTC) + timedelta(days=days) for days in (1, 2)]
     # As of a later night the first backup is of the night before
     made = [thread.back_up_if_due(now) for now in nights]
@@ -94,3 +95,33 @@ def test_the_night_begins_at_three() -> None:
     assert last_night(morning) == datetime(2026, 11, 29, 3).astimezone()
     early = datetime(2026, 11, 29, 2, 59).astimezone()
     assert last_night(early) == datetime(2026, 11, 28, 3).astimezone()
+
+
+@pytest.fixture
+def in_helsinki(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Set the clock of the machine to a zone whose summer time changes at three, as in 2026."""
+    with monkeypatch.context() as set_for_now:
+        set_for_now.setenv("TZ", "EET-2EEST-3,M3.5.0/3,M10.5.0/4")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_helsinki")
+@pytest.mark.parametrize(
+    ("now", "night"),
+    [
+        ("2026-03-29T00:59", "2026-03-28T01:00"),
+        ("2026-03-29T01:00", "2026-03-29T01:00"),
+        ("2026-03-30T00:00", "2026-03-30T00:00"),
+        ("2026-10-25T00:30", "2026-10-25T00:00"),
+        ("2026-10-25T01:30", "2026-10-25T00:00"),
+        ("2026-10-26T00:59", "2026-10-25T00:00"),
+    ],
+)
+def test_a_change_of_summer_time_makes_no_second_night(now: str, night: str) -> None:
+    assert last_night(moment(now)) == moment(night)
+
+
+def moment(utc: str) -> datetime:
+    return datetime.fromisoformat(utc).replace(tzinfo=UTC)
