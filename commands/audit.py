@@ -10,7 +10,7 @@ import click
 
 from commands.shared import limit_option, open_store, print_lines, refusals
 from gallery.results import ACTIONS, Event
-from utils.moments import read_moment
+from utils.moments import format_moment, read_moment
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _format_event(event: Event) -> str:
     person = "-" if event.person_key is None else f"person {event.person_key}"
     columns = (
         str(event.event_id),
-        f"{event.at:%Y-%m-%d %H:%M:%S}",
+        format_moment(event.at),
         event.actor,
         event.action,
         event.outcome,

@@ -27,6 +27,7 @@ from commands.shared import (
 from commands.wording import word_code
 from utils.config import Settings
 from utils.errors import ConfigError, MediaNotFoundError, fill_hint
+from utils.moments import format_moment
 from utils.path_option import PathOption
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def format_job(job: Job, interrupted: Collection[str] = ()) -> str:
     """
     counts = ", ".join(f"{n} {state}" for state, n in job.counts.items())
     state = "interrupted" if job.job_id in interrupted else job.state
-    return f"{job.job_id}\t{job.action}\t{state}\t{job.created_at:%Y-%m-%d %H:%M:%S}\t{counts}"
+    return f"{job.job_id}\t{job.action}\t{state}\t{format_moment(job.created_at)}\t{counts}"
 
 
 @click.group()

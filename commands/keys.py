@@ -9,6 +9,7 @@ import click
 from commands.shared import is_at_terminal, open_store, print_lines, refusals
 from gallery.results import Role
 from utils.config import Settings
+from utils.moments import format_moment
 from utils.subjects import PREFIX
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ def keys_list() -> None:
 
 
 def _format(key: ApiKey) -> str:
-    state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "in use"
-    made = f"made {key.created_at:%Y-%m-%d %H:%M}"
+    state = f"revoked {format_moment(key.revoked_at)}" if key.revoked_at else "in use"
+    made = f"made {format_moment(key.created_at)}"
     return f"{key.key_id}\t{key.role}\t{state}\t{made}\t{key.label}"
 
 

@@ -12,6 +12,7 @@ import click
 
 from commands.shared import open_recognizer, open_store, output_file, refusals, to_json
 from gallery.results import MAX_PAGE, SUSPECTS, Kind, Order, Person
+from utils.moments import format_moment
 from utils.path_option import PathOption
 from utils.wording import count_noun
 
@@ -169,11 +170,11 @@ def people_show(person_id: str) -> None:
     )
     for what in ("created", "enrolled", "expires", "last_seen"):
         at = getattr(person, f"{what}_at")
-        click.echo(f"{what.replace('_', ' ')}: {f'{at:%Y-%m-%d %H:%M:%S %Z}' if at else '-'}")
+        click.echo(f"{what.replace('_', ' ')}: {format_moment(at) if at else '-'}")
     for t in templates:
         click.echo(
             f"  {t.template_id}  {t.modality:5}  quality {t.quality:.2f} "
-            f" {t.created_at:%Y-%m-%d %H:%M:%S}  {t.encoder_id}"
+            f" {format_moment(t.created_at)}  {t.encoder_id}"
         )
 
 
@@ -295,7 +296,7 @@ def people_templates(
         for t in store.list_templates(person_id):
             click.echo(
                 f"{t.template_id}\t{t.modality}\t{t.quality:.2f}"
-                f"\t{t.created_at:%Y-%m-%d %H:%M:%S}\t{t.encoder_id}"
+                f"\t{format_moment(t.created_at)}\t{t.encoder_id}"
             )
 
 

@@ -8,6 +8,7 @@ import click
 
 from commands.shared import limit_option, open_recognizer, open_store, print_lines, refusals
 from gallery.names import new_person_id
+from utils.moments import format_moment
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def strangers_list(limit: int, offset: int, *, hidden: bool) -> None:
 
 
 def _format(one: Stranger) -> str:
-    times = (f"{at:%Y-%m-%d %H:%M:%S}" for at in (one.first_at, one.last_at))
+    times = (format_moment(at) for at in (one.first_at, one.last_at))
     clips = (str(one.clips.get(kind, 0)) for kind in ("face", "voice"))
     return "\t".join([one.stranger_id, str(one.times), *times, *clips])
 

@@ -6,6 +6,7 @@ import click
 
 from commands.shared import open_store, print_file, print_lines, refusals, to_json
 from gallery.results import KeptTranscript
+from utils.moments import format_moment
 
 FORMATS = ("text", "srt", "vtt", "json")
 
@@ -32,7 +33,7 @@ def transcripts_list(limit: int, offset: int) -> None:
 def _format(one: KeptTranscript) -> str:
     columns = (
         one.transcript_id,
-        f"{one.created_at:%Y-%m-%d %H:%M:%S}",
+        format_moment(one.created_at),
         f"{one.duration_s:.1f}",
         one.language or "-",
         one.title or "-",

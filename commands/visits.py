@@ -8,6 +8,7 @@ import click
 
 from commands.audit import read_moment_option
 from commands.shared import limit_option, open_store, print_lines, refusals
+from utils.moments import format_moment
 
 if TYPE_CHECKING:
     from gallery.records.visits import Visit, VisitFilter
@@ -49,7 +50,7 @@ def _format(visit: Visit) -> str:
     columns = (
         str(visit.number),
         visit.visit_id,
-        f"{visit.at:%Y-%m-%d %H:%M:%S}",
+        format_moment(visit.at),
         visit.label or visit.actor,
         asked.source,
         asked.outcome,

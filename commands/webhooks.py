@@ -10,6 +10,7 @@ import click
 from commands.shared import limit_option, open_store, print_lines, refusals, report
 from utils.config import Settings
 from utils.errors import ConfigError
+from utils.moments import format_moment
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def events(limit: int) -> None:
 
 
 def _format_event(one: Sighting) -> str:
-    at = f"{one.at:%Y-%m-%d %H:%M:%S}"
+    at = format_moment(one.at)
     who = (one.group_id or "-", one.person_id or "unknown", one.name or "-")
     return "\t".join((str(one.number), at, one.source, *who))
 
@@ -53,7 +54,7 @@ def webhooks_list() -> None:
 
 def _format_delivery(one: Delivery) -> str:
     state = "waiting" if one.next_at else "given up"
-    again = f"{one.next_at:%Y-%m-%d %H:%M:%S}" if one.next_at else "-"
+    again = format_moment(one.next_at) if one.next_at else "-"
     number = str(one.sighting.number)
     columns = (number, one.receiver, state, str(one.attempts), again, one.error or "-")
     return "\t".join(columns)

@@ -12,3 +12,8 @@ def read_moment(text: str) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def format_moment(at: datetime) -> str:
+    """Write a moment in UTC, as `read_moment` reads it."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"

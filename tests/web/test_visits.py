@@ -139,6 +139,9 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.close()
     listed = run(*["visits", "list", "--person", "ann", "--since", "2020-01-01"])
     assert "\tlocal\tidentify\taccepted\tann\tface\t0.990\t-\n" in listed
+    shown_at = listed.split("\t")[2]
+    assert shown_at.endswith("Z"), "a time names its zone"
+    assert run("visits", "list", "--since", shown_at) == listed
     assert "It was: ben" in run("visits", "wrong", visit.visit_id, "--person", "ben")
     assert run("visits", "list", "--outcome", "wrong").endswith("\twrong: ben\n")
     run("visits", "right", visit.visit_id)
