@@ -22,7 +22,7 @@ from utils.event_settings import EventSettings
 from utils.live_settings import LiveSettings
 from utils.liveness_settings import LivenessSettings
 from utils.privacy_settings import PrivacySettings
-from utils.setting_values import host_of, is_address, parse_value
+from utils.setting_values import host_of, is_address, parse_value, url_of
 from utils.subjects import PREFIX, Subject, setting, variable_of
 from utils.visitor_settings import VisitorSettings
 
@@ -148,7 +148,7 @@ class StorageSettings(Subject):
     @property
     def gallery_url(self) -> str:
         """The database URL, with the default filled in."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'duet.db'}"
+        return self.database_url or url_of(self.data_dir / "duet.db")
 
     @property
     def media_folder(self) -> Path:

@@ -19,6 +19,14 @@ def parse_value(variable: str, kind: str, text: str) -> Any:
     return _parse_path(variable, text) if kind.startswith("Path") else text
 
 
+def url_of(file: Path) -> str:
+    """Write the URL of the SQLite database in a file.
+
+    What means something in a URL is escaped: else a database would lie elsewhere.
+    """
+    return "sqlite:///" + str(file).replace("%", "%25").replace("?", "%3F")
+
+
 def check_range(variable: str, value: Any, low: float | None, high: float | None) -> None:
     """Raise ConfigError for a value that is not from `low` to `high`. None: no bounds."""
     if low is not None and not low <= value <= high:

@@ -25,6 +25,7 @@ from gallery.records import clock, deletions
 from gallery.store import Store
 from gallery.upkeep.copying import Progress, copy_gallery, writing_copy
 from utils.config import Settings
+from utils.setting_values import url_of
 from utils.subjects import PREFIX
 
 
@@ -74,7 +75,7 @@ def make_backup(
 def _write_gallery(store: Store, partial: Path, made_at: datetime, progress: Progress) -> Manifest:
     """Copy the rows, and describe what arrived."""
     with writing_copy():
-        target = Store(open_database(f"sqlite:///{partial / folder.GALLERY}"), store.codec)
+        target = Store(open_database(url_of(partial / folder.GALLERY)), store.codec)
     try:
         rows = copy_gallery(store, target, progress, action="backup")
         with target.database.read() as connection:

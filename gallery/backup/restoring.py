@@ -24,6 +24,7 @@ from gallery.records.deletions import Deletion
 from gallery.store import Store
 from gallery.upkeep.copying import Progress, copy_gallery
 from utils.errors import BackupUnusableError
+from utils.setting_values import url_of
 
 _COPY = "duet-"
 """Begins the name of a folder with the copy of a backup."""
@@ -57,7 +58,7 @@ def restore(
         file = Path(shutil.copy(backup.gallery, copy))
         with (
             _naming_damage(),
-            closing(Store(open_database(f"sqlite:///{file}"), target.codec)) as source,
+            closing(Store(open_database(url_of(file)), target.codec)) as source,
         ):
             done = _delete_again(source, noted)
             rows = copy_gallery(source, target, progress, action="restore")
@@ -73,8 +74,11 @@ def _new_copy(temporary: Path) -> Iterator[str]:
 
 
 def remove_left_copies(temporary: Path) -> None:
-    """Remove what killed restores left: it holds everybody who was in the backup."""
-    for left in temporary.glob(f"{_COPY}*/"):
+    """Remove what killed restores left: it holds everybody who was in the backup.
+
+    Backups that lie there stay: their names are longer.
+    """
+    for left in temporary.glob(f"{_COPY}{'?' * 8}/"):
         with suppress(OSError), _locking(left):
             shutil.rmtree(left)
 

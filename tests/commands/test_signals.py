@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -44,12 +45,13 @@ def test_a_program_leaves_in_order(
 
 
 def test_what_a_killed_restore_left_is_removed_and_what_is_in_use_is_not(tmp_path: Path) -> None:
-    used = tmp_path / "duet-used"
-    for folder in (used, tmp_path / "duet-left"):
-        folder.mkdir()
+    used, left = (Path(tempfile.mkdtemp(prefix="duet-", dir=tmp_path)) for _ in range(2))
+    backup = tmp_path / "duet-20261129T020000Z"
+    backup.mkdir()
+    for folder in (used, left, backup):
         (folder / "gallery.db").touch()
     descriptor = os.open(used, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     remove_left_copies(tmp_path)
     os.close(descriptor)
-    assert list(tmp_path.iterdir()) == [used]
+    assert set(tmp_path.iterdir()) == {used, backup}

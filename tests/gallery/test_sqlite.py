@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+from gallery.backup.making import Beside, make_backup
+from gallery.backup.restoring import restore
 from gallery.database.open import open_database, read_schema
-from gallery.store import NewPerson, Store
+from gallery.store import NewPerson, Store, open_store
 from gallery.vectors import to_bytes
 from tests.support.disk import limit_pages, small_disk
 from tests.support.gallery_parts import open_gallery
 from tests.support.templates import face, voice
+from utils.config import Settings
 from utils.errors import ConfigError, PersonNotFoundError, StorageFullError, StoreUnavailableError
 
 pytestmark = pytest.mark.slow
@@ -211,6 +214,19 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"Received: .*file is a file\)"):
         open_database(f"sqlite:///{tmp_path / folder / 'duet.db'}")
+
+
+@pytest.mark.parametrize("name", ["what?mode=ro", "50%41#", "it's 집 @ home"])
+def test_a_folder_of_any_name_holds_the_gallery_and_its_backup(tmp_path: Path, name: str) -> None:
+    settings = Settings.of(data_dir=tmp_path / name)
+    with closing(open_store(settings)) as store:
+        store.create_person("ann")
+        made = make_backup(store, tmp_path / name, Beside(settings, {}))
+    with closing(open_store(Settings.of(data_dir=tmp_path / name / "new"))) as again:
+        restore(made, again, tmp_path / name)
+        assert again.get_person("ann")
+    assert (tmp_path / name / "duet.db").is_file()
+    assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
 def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
