@@ -25,8 +25,9 @@ from align.aligner import Aligner
 from gallery.store import open_store
 from network.serving.encoder import load_encoders
 from recognition.agreement import Sample, compare_parts, find_odd_faces, least_llr
-from recognition.analysis import Analyser, Probe
+from recognition.analysis import Analyser
 from recognition.one_person import OnePerson
+from recognition.probe import Probe
 from recognition.verifier import Verifier
 from scoring.calibration import Calibration
 from utils.config import Settings

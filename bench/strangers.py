@@ -28,7 +28,7 @@ from bench.operator import show, time_s
 from gallery.records import strangers
 from gallery.records.strangers import KeptValue, NewClip, StrangerClip
 from gallery.store import Store
-from recognition.analysis import Probe
+from recognition.probe import Probe
 from recognition.recognizer import Recognizer
 from recognition.requests import ClipFile, IdentificationRequest
 from utils.arrays import EMBEDDING_SIZE, unit

@@ -7,10 +7,10 @@ from itertools import chain
 
 from gallery.store import Store, Stored
 from recognition import decision
-from recognition.analysis import Probe
 from recognition.identifier import Identifier
 from recognition.journal import Journal
 from recognition.one_person import OnePerson
+from recognition.probe import Probe
 from recognition.requests import EnrolmentRequest
 from recognition.results import Decision, Match, Outcome
 from utils.clock import timed

@@ -10,7 +10,6 @@ from gallery.search.groups import GroupSearch
 from gallery.search.memory import Index, Snapshot
 from gallery.store import mismatch
 from recognition import decision
-from recognition.analysis import Probe
 from recognition.decision import Rule
 from recognition.matching import (
     Calibrations,
@@ -19,6 +18,7 @@ from recognition.matching import (
     Sides,
     clarity,
 )
+from recognition.probe import Probe
 from recognition.results import Decision, Outcome
 from recognition.stories import Evidence
 from utils.config import DecisionSettings

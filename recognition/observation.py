@@ -14,7 +14,7 @@ from utils.modality import PerModality
 class Observation:
     """What was seen and heard in one clip: a field of every result about it.
 
-    Made once, by `recognition/analysis.py`. Something new to observe is one field here
+    Made once, by `recognition/probe.py`. Something new to observe is one field here
     and one line of `recognition/as_json.py`.
 
     Attributes:

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from recognition.agreement import LEAST_FACES
-from recognition.analysis import Analyser, Probe
+from recognition.analysis import Analyser
 from recognition.matching import Sides
+from recognition.probe import Probe
 from recognition.verifier import Vectors, Verifier
 from scoring.calibration import probability_of
 from utils.errors import (

@@ -15,13 +15,14 @@ from gallery.results import StaleTemplates
 from gallery.search.choose import open_index
 from gallery.search.groups import GroupSearch
 from gallery.store import NewPerson, Store, mismatch
-from recognition.analysis import WAIT_S, Analyser, Probe
+from recognition.analysis import WAIT_S, Analyser
 from recognition.decision import reject
 from recognition.duplicates import DuplicateSearch
 from recognition.enrolment import ALREADY_ENROLLED, Enroller
 from recognition.identifier import Identifier
 from recognition.journal import Journal
 from recognition.one_person import OnePerson
+from recognition.probe import Probe
 from recognition.requests import (
     Clip,
     EnrolmentRequest,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gallery.store import NewPerson
 from liveness.challenge import Challenge
-from recognition.analysis import Probe
+from recognition.probe import Probe
 from utils.media import Capture
 from utils.modality import Modality
 

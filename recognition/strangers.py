@@ -21,11 +21,12 @@ from gallery.records import stored_media
 from gallery.records.strangers import KeptValue, NewClip, StrangerClip
 from gallery.search.strangers import StrangerSearch
 from gallery.store import Store
-from recognition.analysis import Analyser, Probe
+from recognition.analysis import Analyser
 from recognition.decision import Rule
 from recognition.identifier import identify
 from recognition.matching import Calibrations
 from recognition.one_person import OnePerson
+from recognition.probe import Probe
 from recognition.requests import EVALUATE, IdentificationRequest
 from recognition.results import Decision, Identification, Outcome
 from utils.config import Settings

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from recognition.analysis import Probe
+from recognition.probe import Probe
 from train.calibration.own_clips import embed_clips
 from train.data.datasets import Item, Listing, read_listing
 from train.data.tables import Table, select

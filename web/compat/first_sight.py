@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from gallery.names import validate_person_id
 from gallery.results import Person
 from gallery.store import NewPerson
-from recognition.analysis import Probe
+from recognition.probe import Probe
 from recognition.recognizer import Recognizer
 from recognition.requests import (
     Admit,
