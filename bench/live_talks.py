@@ -17,7 +17,7 @@ import soundfile
 from bench.diarisation import read_member
 from speech.diarisation_errors import Stretch
 from speech.live_sound import to_pcm16
-from speech.live_turns import speech_of
+from speech.registration import find_speech
 from tests.support.live import LiveClient
 from tests.support.service import Service
 from train.data.datasets import shared_data_dir
@@ -225,5 +225,5 @@ def _take_turns(noise: np.random.Generator) -> list[int]:
 
 def _register(spoken: Sequence[Utterance]) -> Float32Array:
     """Join the first speech of a speaker, (n,), to register by: some begin with music."""
-    speech, _ = speech_of(np.concatenate([one.samples for one in spoken[:_FIRST]]))
+    speech, _ = find_speech(np.concatenate([one.samples for one in spoken[:_FIRST]]))
     return speech[: round(REGISTERED_S * RATE_HZ)]

@@ -35,8 +35,8 @@ from speech.diarise import Diariser, Naming, name_voices
 from speech.engines import count_threads
 from speech.listener import Listener
 from speech.models import load_weights
-from speech.session import TranscriptionSession
 from speech.transcriber_whisper import WhisperTranscriber
+from speech.transcription_session import TranscriptionSession
 from speech.windows import Packer, Window
 from train.data.datasets import shared_data_dir
 from utils.arrays import RATE_HZ, Float32Array

@@ -32,7 +32,7 @@ from speech.error_rates import (
 )
 from speech.numbers import read_out
 from speech.ports import LONGEST_S, Transcriber
-from speech.session import TranscriptionSession
+from speech.transcription_session import TranscriptionSession
 from utils.arrays import RATE_HZ, Float32Array, IndexArray
 from utils.errors import DatasetError
 

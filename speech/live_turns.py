@@ -6,22 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
 from recognition.voices import Voices
 from speech.attribution import attribute
 from speech.diarise import Diariser, Heard, Naming
 from speech.events import NOT_REGISTERED, Relabel
 from speech.filters import SHORT_S, filter_passage
 from speech.lines import Line
-from speech.listener import Listener, Piece, raise_whole
+from speech.listener import Piece
 from speech.live_speech import cut_alone
 from speech.live_voices import Label, LiveVoices, Part, SessionVoice, infer
 from speech.ports import Passage, Transcriber
 from speech.speakers import LEAST_S, NOBODY, Diarisation, Speaker
 from speech.turns import Turn
 from speech.windows import Window
-from utils.arrays import Float32Array
 from utils.errors import InvalidRequestError
 
 # A language that is detected with this probability, in so much speech, holds
@@ -238,15 +235,6 @@ def describe(label: Label) -> dict[str, Any]:
         "outcome": who.outcome,
         "probability": who.probability,
     }
-
-
-def speech_of(samples: Float32Array) -> tuple[Float32Array, float]:
-    """Find the speech in the sound (n,) of a registration, and how many seconds it has."""
-    listener = Listener()
-    pieces = [*listener.accept(samples), *listener.finish()]
-    seconds = sum(piece.segment.end_s - piece.segment.start_s for piece in pieces)
-    speech = [np.zeros(0, np.float32), *(piece.samples for piece in pieces)]
-    return raise_whole(np.concatenate(speech)), seconds
 
 
 def write_time(seconds: float) -> str:

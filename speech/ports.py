@@ -2,8 +2,8 @@
 
 An engine is one file that imports this one alone of its folder. It is shared by all
 threads and holds no state between calls: what belongs to a recording is in its
-`speech.session.TranscriptionSession`. Times are seconds, samples are 16 kHz mono
-float32 in [-1, 1].
+`TranscriptionSession` (speech/transcription_session.py). Times are seconds, samples are
+16 kHz mono float32 in [-1, 1].
 """
 
 from __future__ import annotations

@@ -25,9 +25,9 @@ from speech.engines import count_threads, load_engine
 from speech.lines import Line
 from speech.models import installed_names, is_installed
 from speech.ports import DigitListener, SpeechModel, Transcriber, Word
-from speech.session import TranscriptionSession
 from speech.talkers import Sight, Watcher, add_faces
 from speech.track import Track, hear_voices, join_lines, name_lines
+from speech.transcription_session import TranscriptionSession
 from speech.transcripts import Transcript
 from utils.arrays import Float32Array
 from utils.config import Settings

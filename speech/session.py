@@ -1,15 +1,13 @@
-"""One recording or one live stream, from sound to text.
+"""One live stream, from sound to events.
 
-All state of a recording is here. The engine is shared and holds none. Each sample is
-decoded once for the final text.
+All state of a stream is here. The engine is shared and holds none. Each sample is decoded
+once for the final text.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-
-import numpy as np
 
 from recognition.voices import Voices
 from speech.diarise import Heard
@@ -26,9 +24,7 @@ from speech.events import (
     TurnDropped,
     TurnStarted,
 )
-from speech.filters import filter_passage
-from speech.lines import Line, make_lines
-from speech.listener import Listener, Piece
+from speech.listener import Piece
 from speech.live_options import LiveOptions
 from speech.live_sentences import say
 from speech.live_sound import PcmReader
@@ -38,106 +34,23 @@ from speech.live_turns import (
     TurnBook,
     describe,
     join_words,
-    speech_of,
     tell_apart,
     write_time,
 )
 from speech.live_voices import LiveVoices
 from speech.ports import Transcriber
+from speech.registration import Registration
 from speech.speakers import LEAST_S, Speaker
 from speech.turn_cutter import TurnCutter
-from speech.windows import Packer, Window
 from utils.arrays import RATE_HZ, Float32Array
-from utils.errors import InvalidRequestError, NoBiometricError
+from utils.errors import InvalidRequestError
 
-_MOST_REGISTRATION_S = 60.0
 _NOTHING = Heard((), {})
 _PASSED_OVER = Notice(
     code="sound_passed_over",
     message="Sound that comes before a start is passed over.",
     hint="Send start_transcription or start_speaker_registration first.",
 )
-
-
-class TranscriptionSession:
-    """Writes down what is said in one stream, however it is cut into blocks.
-
-    Attributes:
-        language: code of the language that was stated, or detected in the first window.
-            None before.
-        language_probability: 1.0 for a stated language.
-        windows: number of windows that are written down.
-    """
-
-    def __init__(
-        self,
-        transcriber: Transcriber,
-        *,
-        language: str | None = None,
-        prompt: str = "",
-        skipped: int = 0,
-    ) -> None:
-        """Begin a stream.
-
-        `skipped` windows at its start were written down before: they are found again,
-        but not decoded.
-        """
-        self.language = language
-        self.windows = 0
-        self._skipped = skipped
-        self.language_probability = 1.0
-        self._transcriber = transcriber
-        self._prompt = prompt
-        self._listener = Listener()
-        self._packer = Packer()
-        self._pieces: list[Piece] = []
-        self._count = 0
-
-    @property
-    def heard_s(self) -> float:
-        """Seconds of the stream so far."""
-        return self._count / RATE_HZ
-
-    def accept(self, samples: Float32Array) -> list[Line]:
-        """Take the next samples (n,), 16 kHz mono, and return the lines that are done.
-
-        Raises what the engine raises.
-        """
-        self._count += len(samples)
-        return self._write(self._packer.accept(self._note(self._listener.accept(samples))))
-
-    def finish(self) -> list[Line]:
-        """End the stream and return the lines that are left."""
-        pieces = self._note(self._listener.finish())
-        return self._write([*self._packer.accept(pieces), *self._packer.finish()])
-
-    def take_pieces(self) -> list[Piece]:
-        """Take the pieces of speech that were found since the last call."""
-        pieces = self._pieces
-        self._pieces = []
-        return pieces
-
-    def _note(self, pieces: list[Piece]) -> list[Piece]:
-        self._pieces += pieces
-        return pieces
-
-    def _write(self, windows: list[Window]) -> list[Line]:
-        lines: list[Line] = []
-        for window in windows:
-            self.windows += 1
-            if self.windows > self._skipped:
-                lines += self._write_one(window)
-        return lines
-
-    def _write_one(self, window: Window) -> list[Line]:
-        passage = self._transcriber.transcribe(
-            window.samples, language=self.language, prompt=self._prompt
-        )
-        if self.language is None:
-            self.language = passage.language
-            self.language_probability = passage.language_probability
-        spoken = filter_passage(passage, window.speech_s)
-        return make_lines(map(window.place, spoken.words), spoken)
 
 
 class LiveSession:
@@ -189,9 +102,7 @@ class LiveSession:
         self._writer = LiveWriter(transcriber, options.language or None)
         self._cutter = TurnCutter(options.cut_rule)
         self._book = TurnBook()
-        self._registering = -1
-        self._registered_name = ""
-        self._registration: list[Float32Array] = []
+        self._registration: Registration | None = None
         self._count = 0
         self._open_turn: int | None = None
         self._was_told = False
@@ -202,49 +113,40 @@ class LiveSession:
 
     def start_registration(self, speaker_id: int, name: str = "") -> list[Event]:
         """Take the sound that follows as speech of a speaker. Raises InvalidRequestError."""
-        self._refuse_in("ended")
+        self._refuse_after_end()
         events = self._flush()
         number = speaker_id + 1
         others = [v for n, v in self._live_voices.registered.items() if n != speaker_id]
         taken = {voice.current.label.speaker.label for voice in others}
-        self._registered_name = name or say(self._tongue, "speaker", number=number)
-        if self._registered_name in taken:
+        name = name or say(self._tongue, "speaker", number=number)
+        if name in taken:
             raise InvalidRequestError(
                 "Speakers of a session must have different names. Received:"
-                f" {self._registered_name[:40]!r}, which another one has"
+                f" {name[:40]!r}, which another one has"
             )
         self.mode = "registering"
-        self._registering = speaker_id
-        self._registration = []
-        message = say(self._tongue, "speak", speaker=self._registered_name)
+        self._registration = Registration(speaker_id, name)
+        message = say(self._tongue, "speak", speaker=name)
         return self._stamp([*events, RegistrationStarted(speaker_id=speaker_id, message=message)])
 
     def complete_registration(self, speaker_id: int) -> list[Event]:
         """Know the speaker from now on. Raises InvalidRequestError, NoBiometricError."""
-        if self.mode != "registering" or speaker_id != self._registering:
+        registration = self._registration
+        if registration is None or registration.speaker_id != speaker_id:
             raise InvalidRequestError(
                 f"The registration of this speaker was not started. Received: {speaker_id}"
             )
-        samples = np.concatenate([np.zeros(0, np.float32), *self._registration])
-        speech, speech_s = speech_of(samples)
-        if speech_s < LEAST_S:
-            raise NoBiometricError(
-                f"A registration needs {LEAST_S:g} s of speech. Received: {speech_s:.1f} s",
-                "Speak for 3 to 5 seconds, then complete the registration again.",
-            )
-        self._live_voices.register(speaker_id, self._registered_name, speech)
-        self._registration = []
+        speech, speech_s = registration.find_speech()
+        self._live_voices.register(speaker_id, registration.name, speech)
+        self._registration = None
         self.mode = "waiting"
-        return self._stamp(
-            [
-                RegistrationCompleted(
-                    speaker_id=speaker_id,
-                    message=say(self._tongue, "registered", speaker=self._registered_name),
-                    speaker=self._registered_name,
-                    speech_s=speech_s,
-                )
-            ]
+        completed = RegistrationCompleted(
+            speaker_id=speaker_id,
+            message=say(self._tongue, "registered", speaker=registration.name),
+            speaker=registration.name,
+            speech_s=speech_s,
         )
+        return self._stamp([completed])
 
     def start(
         self, options: LiveOptions | None = None, transcriber: Transcriber | None = None
@@ -253,13 +155,14 @@ class LiveSession:
 
         Raises InvalidRequestError.
         """
-        self._refuse_in("ended")
+        self._refuse_after_end()
         if self.mode == "transcribing":
             raise InvalidRequestError("The transcription has started already.")
         self.options = options or self.options
         self._live_voices.options = self.options
         self._writer = LiveWriter(transcriber or self._transcriber, self.options.language or None)
         self._cutter = TurnCutter(self.options.cut_rule, first_s=self.heard_s - self._missing_s)
+        self._registration = None
         self.mode = "transcribing"
         return self._stamp([TranscriptionStarted(options=dataclasses.asdict(self.options))])
 
@@ -273,8 +176,8 @@ class LiveSession:
         """
         samples = self._reader.read(pcm16)
         self._arrived = self._clock() if arrived_at is None else arrived_at
-        if self.mode == "registering":
-            self._register(samples)
+        if self._registration is not None:
+            self._registration.accept(samples)
             return []
         if self.mode != "transcribing":
             return self._pass_over()
@@ -322,19 +225,15 @@ class LiveSession:
         if self.mode == "ended":
             return []
         events = self._flush()
+        self._registration = None
         self.mode = "ended"
         self._live_voices.note(self.heard_s)
         ended = TranscriptionEnded(reason=reason, turns=self.turns, duration_s=self.heard_s)
         return self._stamp([*events, ended])
 
-    def _refuse_in(self, mode: str) -> None:
-        if self.mode == mode:
+    def _refuse_after_end(self) -> None:
+        if self.mode == "ended":
             raise InvalidRequestError("The session has ended.", "Open another one.")
-
-    def _register(self, samples: Float32Array) -> None:
-        """Keep the speech of a registration, a minute of it at most."""
-        if sum(map(len, self._registration)) < _MOST_REGISTRATION_S * RATE_HZ:
-            self._registration.append(samples)
 
     def _pass_over(self) -> list[Event]:
         if self._was_told:

@@ -8,8 +8,8 @@ from speech.attribution import attribute
 from speech.checkpoints import Checkpoint
 from speech.diarise import Diariser, Heard, Naming, join_channels, name_voices
 from speech.lines import Line
-from speech.session import TranscriptionSession
 from speech.speakers import Speaker
+from speech.transcription_session import TranscriptionSession
 from speech.transcripts import SpokenLine
 from utils.arrays import Float32Array
 

@@ -241,6 +241,17 @@ def test_registration_needs_a_second_of_speech(session: LiveSession, clock: Cloc
         session.start_registration(1, "speaker 1")
 
 
+def test_a_refused_name_leaves_the_registration_as_it_is(
+    session: LiveSession, clock: Clock
+) -> None:
+    register(session, clock, 0, person=5)
+    session.start_registration(1, "Bob")
+    with pytest.raises(InvalidRequestError, match="different names"):
+        session.start_registration(2, "speaker 1")
+    play(session, clock, syllables(3, 2))
+    assert session.complete_registration(1)[0].to_json()["speaker"] == "Bob"
+
+
 def test_sound_before_the_start_is_passed_over_and_told_once(
     session: LiveSession, clock: Clock
 ) -> None:

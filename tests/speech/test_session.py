@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from speech.ports import Transcriber
-from speech.session import TranscriptionSession
+from speech.transcription_session import TranscriptionSession
 from tests.support.media_sound import noise
 from tests.support.recordings import (
     WordyEngine,
