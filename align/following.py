@@ -133,14 +133,6 @@ class Follower:
         return _number(cascade.detect(images, self._networks), chosen)
 
 
-def follow(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
-    """Find faces in all frames of a clip, in order of time, as `Follower` does."""
-    follower = Follower(networks)
-    for image in images:
-        follower.add(Copy(image, 1))
-    return follower.finish()
-
-
 def _number(rows: Float64Array, chosen: Sequence[int]) -> Float64Array:
     """Give the rows of some frames the indices of these."""
     rows = rows.copy()

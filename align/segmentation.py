@@ -43,28 +43,20 @@ _WEIGHTS = ROOT / "best_model" / "segmentation" / "model.onnx"
 _SHA256 = "45041420f5adc0693d56960f4e57d516211abb46f3705ad4801d93973f0ce3af"
 
 
-def segment_voices(samples: Float32Array) -> BoolArray:
-    """Tell the voices of a window apart.
+def segment_windows(windows: Float32Array) -> BoolArray:
+    """Tell the voices of several windows apart.
+
+    Four windows together take a fourth less time each than one alone.
 
     Args:
-        samples: sound (n,) of `WINDOW_S` at most.
+        windows: sound (n, samples) of `WINDOW_S` at most.
 
     Returns:
-        (frames, 3) whether each voice speaks. The voices have no order, and those that
-        never speak are False. Frame i is about the time `frame_time(i)`. Sound below
-        62 ms has no frame.
+        (n, frames, 3) whether each voice speaks. The voices of a window have no order, and
+        those that never speak are False. Frame i is about the `FIELD` samples from
+        `i * STEP` on. Sound below 62 ms has no frame.
 
     Raises ModelError.
-    """
-    frames: BoolArray = segment_windows(samples[None])[0]
-    return frames
-
-
-def segment_windows(windows: Float32Array) -> BoolArray:
-    """Tell the voices of several windows apart, as `segment_voices` does those of one.
-
-    Windows (n, samples) give (n, frames, 3). Four together take a fourth less time each
-    than one alone. Raises ModelError.
     """
     if windows.shape[1] < FIELD:
         return np.zeros((len(windows), 0, VOICES), np.bool_)
@@ -77,11 +69,6 @@ def _raise_quiet(samples: Float32Array) -> Float32Array:
     """Raise a window that is quiet as a whole. The network hears the others at any level."""
     level = max(float(samples.std()), _QUIETEST)
     return samples * np.float32(max(1.0, _LEVEL / level))
-
-
-def frame_time(frame: int) -> float:
-    """Time in seconds of the middle of a frame, from the start of the window."""
-    return (frame * STEP + FIELD / 2) / RATE_HZ
 
 
 @cache

@@ -101,11 +101,6 @@ def list_files(start: Path) -> list[str]:
     return sorted(str(path.relative_to(start)) for path in _files(start))
 
 
-def count_documents(start: Path) -> int:
-    """Count the files of a folder that are left alone, as they are no clips."""
-    return sum(is_document(path) for path in _files(start))
-
-
 def is_document(path: PurePath) -> bool:
     """Whether a file is one that systems and people put beside clips."""
     return path.name.casefold() in _SYSTEM_FILES or path.suffix.casefold() in _DOCUMENTS

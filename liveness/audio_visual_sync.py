@@ -29,9 +29,6 @@ LEAST_RATE_HZ = 8.0
 # Time before and after speech that belongs to it: a mouth opens before it sounds
 _PADDING_S = 0.2
 
-# Lack of mouths in a stretch that is as good as none
-_SLACK = 1e-6
-
 
 def judge(capture: Capture, model: SyncModel) -> Judgement:
     """Judge whether the mouth of the main person moves as the sound does.

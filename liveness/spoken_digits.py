@@ -171,11 +171,6 @@ def read_digits(words: Sequence[HeardWord], language: str) -> tuple[SpokenDigit,
     )
 
 
-def read_digits_in(text: str, language: str) -> str:
-    """Read the digits in a text, as "482913". `language` is one of `LANGUAGES`."""
-    return "".join(digit for digit, _, _ in _find_digits(_normalise(text), language))
-
-
 def _normalise(text: str) -> str:
     return unicodedata.normalize("NFKC", text).lower()
 

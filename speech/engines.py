@@ -11,7 +11,6 @@ from speech.ports import Transcriber
 
 WHISPER = "whisper"
 CTC = "ctc"
-ENGINES = (WHISPER, CTC)
 
 
 def count_threads(stated: int) -> int:
@@ -32,7 +31,7 @@ def load_engine(
     Args:
         model: name of a packaged model or a folder, as DUET_SPEECH_MODEL has it.
         threads: threads of the engine.
-        engine: one of `ENGINES`; empty: the one that the model is for.
+        engine: `WHISPER` or `CTC`; empty: the one that the model is for.
         options: how a CTC network decodes; None: as its folder says.
 
     Raises:

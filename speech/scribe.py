@@ -184,11 +184,6 @@ class Scribe:
         """Whether the engine and its weights are installed."""
         return is_installed(self._settings.speech_model)
 
-    @property
-    def loaded_model(self) -> SpeechModel | None:
-        """What writes. None before the first recording."""
-        return self._transcriber.model if self._transcriber else None
-
     def load(self, model: str = "") -> Transcriber:
         """Load the engine, once. `model` names another one than that of the settings.
 

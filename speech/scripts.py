@@ -10,7 +10,6 @@ from __future__ import annotations
 import unicodedata
 from functools import cache
 
-LATIN = "LATIN"
 _OF_LANGUAGES = {
     "HANGUL": "ko",
     "CJK": "zh yue ja",

@@ -26,7 +26,6 @@ from utils.errors import ModelError
 from utils.file_hash import hash_file
 from utils.whole_file import whole_file
 
-FORMATS = ("tflite", "onnx")
 # Runs of each input, of which the fastest counts.
 REPEATS = 5
 # What ONNX files compute in 8 bits. A network that serves with convolutions in 8 bits has

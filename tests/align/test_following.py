@@ -13,7 +13,7 @@ from align.cascade import detect, look_beside
 from align.copies import Copy
 from align.detector_networks import Networks, load_networks
 from align.faces import FaceDetector, FirstLook
-from align.following import Follower, follow
+from align.following import Follower
 from demo.faces import face
 from tests.support.media import scene
 from utils.arrays import Float32Array, Float64Array, ImageArray
@@ -49,6 +49,14 @@ def count_anew(counted: Counted) -> None:
 def plain(x: float = 0.3, *others: tuple[int, tuple[float, float]]) -> ImageArray:
     """Somebody plain at so much of the width, and others beside."""
     return scene(PLAIN, SIZE, 160, (x, 0.5), others=others)
+
+
+def follow(images: Sequence[ImageArray], networks: Networks) -> Float64Array:
+    """Find faces in all frames of a clip, in order of time."""
+    follower = Follower(networks)
+    for image in images:
+        follower.add(Copy(image, 1))
+    return follower.finish()
 
 
 def count_by_image(rows: Float64Array, images: int) -> list[int]:

@@ -159,12 +159,6 @@ def strongest(importance: Rows, count: int) -> NDArray[np.int64]:
     return np.sort(np.argsort(-importance, kind="stable")[:count])
 
 
-def misfit(values: Rows, wanted: Rows) -> float:
-    """Mean squared error over the mean variance of the wanted channels."""
-    axes = tuple(range(wanted.ndim - 1))
-    return float(np.mean((values - wanted) ** 2) / np.mean(np.var(wanted, axis=axes)))
-
-
 def windows(values: Rows, taps: int, stride: int) -> Rows:
     """What a temporal convolution reads of (n, length, c), with zeros around.
 
