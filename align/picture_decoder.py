@@ -23,7 +23,7 @@ _LIMITS = ReadLimits(max_frames=LOOK_FRAMES, max_sounds=0, kept_photo_px=0)
 
 @contextmanager
 def open_pictures_apart(
-    path: Path, looks: Looks, filename: str | None = None, bounds: Confinement | None = None
+    path: Path, looks: Looks, filename: str | None = None
 ) -> Iterator[Iterator[tuple[Frame, ...]]]:
     """Open a picture as `align.picture_stream.open_pictures` does, in another process.
 
@@ -33,7 +33,7 @@ def open_pictures_apart(
         MediaUnreadableError: the process died, hung, or wanted too much.
         MediaError: what `open_pictures` raises. Both come with the first look.
     """
-    bounds = bounds or Confinement()
+    bounds = Confinement()
     memory = SharedMemory(needed_bytes(_LIMITS))
     process = DecoderProcess(memory, bounds, "align.picture_program")
     try:

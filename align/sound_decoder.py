@@ -27,7 +27,6 @@ def open_sound_apart(
     max_s: float,
     filename: str | None = None,
     is_separate: bool = False,
-    bounds: Confinement | None = None,
 ) -> Iterator[SoundStream]:
     """Open a recording as `align.sound_stream.open_sound` does, in another process.
 
@@ -35,7 +34,7 @@ def open_sound_apart(
         MediaUnreadableError: the process died, hung, or wanted too much.
         MediaError: what `open_sound` raises.
     """
-    bounds = bounds or Confinement()
+    bounds = Confinement()
     memory = SharedMemory(_BLOCK_BYTES * (MOST_CHANNELS if is_separate else 1))
     process = DecoderProcess(memory, bounds, "align.sound_program")
     try:

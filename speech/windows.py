@@ -60,15 +60,14 @@ class Window:
 class Packer:
     """Packs the pieces of one stream."""
 
-    def __init__(self, longest_s: float = LONGEST_S) -> None:
-        self._longest = round(longest_s * RATE_HZ)
+    def __init__(self) -> None:
         self._pieces: list[Piece] = []
 
     def accept(self, pieces: list[Piece]) -> list[Window]:
         """Take the next pieces and return the windows that are full."""
         windows: list[Window] = []
         for piece in pieces:
-            if self._count() + len(piece.samples) > self._longest:
+            if self._count() + len(piece.samples) > LONGEST_S * RATE_HZ:
                 windows += self.finish()
             self._pieces.append(piece)
         return windows

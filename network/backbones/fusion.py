@@ -148,11 +148,11 @@ def temper_gates(network: keras.Model, part: float) -> None:
         gate.outer.set_weights([kernel * part, bias])
 
 
-def principal_components(vectors: Float32Array, size: int = HALF) -> Float32Array:
+def principal_components(vectors: Float32Array) -> Float32Array:
     """Find the directions that hold most of the (uncentred) energy of `vectors`.
 
-    `vectors` (n, 512) give an orthonormal (512, size). Cosines within it hardly change.
+    `vectors` (n, 512) give an orthonormal (512, `HALF`). Cosines within it hardly change.
     """
     moment = np.asarray(vectors, np.float64).T @ np.asarray(vectors, np.float64)
     _, directions = np.linalg.eigh(moment)  # in rising order
-    return np.ascontiguousarray(directions[:, ::-1][:, :size], np.float32)
+    return np.ascontiguousarray(directions[:, ::-1][:, :HALF], np.float32)

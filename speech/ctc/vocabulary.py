@@ -88,11 +88,10 @@ JAMO_VOCABULARY = Vocabulary(" " + JAMO)
 """Space and the 67 jamo of modern Korean: 70 outputs."""
 
 
-def collect_signs(texts: Iterable[str], most: int = 0) -> Vocabulary:
-    """Collect the signs of texts, frequent ones first, at most `most` (0: all)."""
+def collect_signs(texts: Iterable[str]) -> Vocabulary:
+    """Collect the signs of texts, frequent ones first."""
     counts = count_signs(texts)
-    ordered = sorted(counts, key=lambda sign: (-counts[sign], sign))
-    return Vocabulary("".join(ordered[: most or None]))
+    return Vocabulary("".join(sorted(counts, key=lambda sign: (-counts[sign], sign))))
 
 
 def count_signs(texts: Iterable[str]) -> Counter[str]:

@@ -9,9 +9,10 @@ import keras
 
 SIZE_PX = 80
 _WIDTHS = (16, 32, 48, 64, 96)
+_DROPOUT = 0.3
 
 
-def build_screen_patch(dropout: float = 0.3) -> keras.Model:
+def build_screen_patch() -> keras.Model:
     """Build the network: (n, 80, 80, 3) RGB in [0, 1] → (n, 1), how genuine in [0, 1]."""
     image = keras.Input((SIZE_PX, SIZE_PX, 3), name="image")
     x = keras.layers.Conv2D(_WIDTHS[0], 3, 2, "same", use_bias=False)(image)
@@ -19,7 +20,7 @@ def build_screen_patch(dropout: float = 0.3) -> keras.Model:
     for width in _WIDTHS[1:]:
         x = _separable(x, width)
     x = keras.layers.GlobalAveragePooling2D()(x)
-    x = keras.layers.Dropout(dropout)(x)
+    x = keras.layers.Dropout(_DROPOUT)(x)
     genuine = keras.layers.Dense(1, activation="sigmoid", name="genuine")(x)
     return keras.Model(image, genuine, name="screen_patch")
 

@@ -36,6 +36,8 @@ from utils.whole_file import whole_files
 # Less is no syllable, and codecs make streams of it that cannot be read back.
 SHORTEST_MS = 100
 ROOMS = 200
+# Banks are kept for all runs, whatever the seed of a run
+_SEED = 0
 CHUNK = 1 << 24
 
 
@@ -113,11 +115,11 @@ def log_power(samples: Float32Array, spec: Spec) -> NDArray[np.float16]:
     return np.log(np.maximum(power_of(samples, spec), SILENCE_POWER)).astype(np.float16)
 
 
-def cached_rooms(base: Path, rate_hz: int = RATE_HZ, count: int = ROOMS, seed: int = 0) -> Bank:
-    """Impulse responses of `count` rooms, float32, simulated on the first call."""
-    name = f"rooms_{count}_{rate_hz}_{seed}"
+def cached_rooms(base: Path, rate_hz: int = RATE_HZ) -> Bank:
+    """Impulse responses of `ROOMS` rooms, float32, simulated on the first call."""
+    name = f"rooms_{ROOMS}_{rate_hz}_{_SEED}"
     if not _is_complete(base, name):
-        write_bank(base, name, simulate_rooms(count, rate_hz, np.random.default_rng(seed)))
+        write_bank(base, name, simulate_rooms(ROOMS, rate_hz, np.random.default_rng(_SEED)))
     return open_bank(base, name)
 
 
@@ -128,7 +130,6 @@ def cached_features(
     spec: Spec,
     *,
     groups: Collection[str] = (),
-    seed: int = 0,
 ) -> Bank:
     """Log-mel powers of every file as `variant` hears it, made on the first call.
 
@@ -141,7 +142,6 @@ def cached_features(
         spec: The front end.
         groups: Files of speakers outside of these (see `group_of`) are left empty. None
             is left empty where no group is named.
-        seed: Seed of all chance.
     """
     folder = features_dir(listing, base, spec)
     name = variant.name + subset_mark(groups)
@@ -149,7 +149,7 @@ def cached_features(
         spoken = [not groups or group_of(item.label) in groups for item in listing.items]
         waves = cached_waves(listing, base, spec.rate_hz)
         rooms = [] if variant.channel == "clean" else list(cached_rooms(base, spec.rate_hz))
-        rendering = _Rendering(variant, spec, rooms, seed)
+        rendering = _Rendering(variant, spec, rooms)
         write_bank(folder, name, rendering.render_all(waves, spoken))
     return open_bank(folder, name)
 
@@ -161,7 +161,6 @@ class _Rendering:
     variant: Variant
     spec: Spec
     rooms: list[Float32Array]
-    seed: int
 
     def render_all(self, waves: Bank, spoken: Iterable[bool]) -> Iterator[NDArray[np.float16]]:
         """Render the files that are `spoken`, the others to no rows.
@@ -177,7 +176,7 @@ class _Rendering:
                 self.variant,
                 rooms=self.rooms,
                 rate_hz=self.spec.rate_hz,
-                rng=np.random.default_rng([self.seed, number, *self.variant.name.encode()]),
+                rng=np.random.default_rng([_SEED, number, *self.variant.name.encode()]),
             )
             yield log_power(heard, self.spec)
 
