@@ -25,6 +25,7 @@ from commands.shared import (
     report,
     to_json,
 )
+from speech.subtitles import DIARIZED, FORMATS, TEXT_FORMATS
 from utils.config import Settings
 from utils.errors import DuetError, OutputError
 from utils.path_option import PathOption
@@ -34,19 +35,7 @@ if TYPE_CHECKING:
     from speech.scribe import Scribe, Writing
     from speech.transcripts import Transcript
 
-DIARIZED = "diarized_json"
 MOST_SPEAKERS = 100
-
-SUBTITLES = ("srt", "vtt")
-
-SUFFIXES = {
-    "text": ".txt",
-    "srt": ".srt",
-    "vtt": ".vtt",
-    "json": ".json",
-    "verbose_json": ".json",
-    "diarized_json": ".json",
-}
 
 
 class _TextOf(Protocol):
@@ -60,7 +49,7 @@ class _TextOf(Protocol):
 @click.option(
     "--format",
     "form",
-    type=click.Choice(list(SUFFIXES)),
+    type=click.Choice(FORMATS),
     default="text",
     show_default=True,
     help="Plain text, subtitles, or JSON (verbose: with the times of words; diarized: with those"
@@ -139,7 +128,8 @@ def transcribe(
 
 def _check_output(form: str, folder: Path | None) -> None:
     """Raise OutputError for subtitles that might be printed with other signs."""
-    if form in SUBTITLES and folder is None and alters_signs():
+    is_subtitle = form in TEXT_FORMATS and form != "text"
+    if is_subtitle and folder is None and alters_signs():
         raise OutputError(
             "Subtitles must be printed in UTF-8.",
             "Set PYTHONIOENCODING=utf-8, or name a folder with --to.",
@@ -182,13 +172,17 @@ def _job_options(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def format_result_as(result: dict[str, Any], form: str, *, is_printed: bool = True) -> str:
-    """Format the result of a job in one of `SUFFIXES`."""
-    from speech.transcripts import TEXT_FORMATS, captions_of, write_lines
+    """Format the result of a job in one of `FORMATS`."""
+    from speech.transcripts import captions_of
 
     if form in TEXT_FORMATS:
-        return write_lines(captions_of(result), form)
+        return TEXT_FORMATS[form].write(captions_of(result))
     body = {"text": result["text"]} if form == "json" else result
     return to_json(body, is_printed=is_printed) + "\n"
+
+
+def _suffix_of(form: str) -> str:
+    return TEXT_FORMATS[form].suffix if form in TEXT_FORMATS else ".json"
 
 
 def _put(name: Path, text_of: _TextOf, folder: Path | None, values: dict[str, Any]) -> None:
@@ -196,7 +190,7 @@ def _put(name: Path, text_of: _TextOf, folder: Path | None, values: dict[str, An
     if folder is None:
         click.echo(text_of(), nl=False)
         return
-    target = folder / (name.stem + SUFFIXES[values["form"]])
+    target = folder / (name.stem + _suffix_of(values["form"]))
     if target.exists() and not values["force"]:
         raise OutputError(f"The transcript {target.name} exists.")
     _save(target, text_of)
@@ -241,7 +235,7 @@ def _open_naming(settings: Settings, values: dict[str, Any]) -> Iterator[Naming 
 def _write_one(scribe: Scribe, path: Path, folder: Path | None, request: _Request) -> None:
     from speech.scribe import Recording
 
-    target = None if folder is None else folder / (path.stem + SUFFIXES[request.form])
+    target = None if folder is None else folder / (path.stem + _suffix_of(request.form))
     if target is not None and target.exists() and not request.force:
         raise OutputError(f"The transcript {target.name} exists.")
     recording = Recording(
@@ -298,11 +292,11 @@ def _bar(writing: Writing, name: str) -> tqdm[Any]:
 
 
 def format_transcript(transcript: Transcript, form: str, *, is_printed: bool = True) -> str:
-    """Format a transcript in one of `SUFFIXES`."""
-    from speech.transcripts import TEXT_FORMATS, WRITE_JSON, write_lines
+    """Format a transcript in one of `FORMATS`."""
+    from speech.transcripts import WRITE_JSON
 
     if form in TEXT_FORMATS:
-        return write_lines(transcript.lines, form)
+        return TEXT_FORMATS[form].write(transcript.lines)
     return to_json(WRITE_JSON[form](transcript), is_printed=is_printed) + "\n"
 
 

@@ -6,9 +6,8 @@ import click
 
 from commands.shared import open_store, print_file, print_lines, refusals, to_json
 from gallery.results import KeptTranscript
+from speech.subtitles import TEXT_FORMATS
 from utils.moments import format_moment
-
-FORMATS = ("text", "srt", "vtt", "json")
 
 
 @click.group()
@@ -46,7 +45,7 @@ def _format(one: KeptTranscript) -> str:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(FORMATS),
+    type=click.Choice([*TEXT_FORMATS, "json"]),
     default="text",
     show_default=True,
     help="Plain text, subtitles, or JSON.",
@@ -55,14 +54,13 @@ def _format(one: KeptTranscript) -> str:
 def transcripts_show(transcript_id: str, form: str) -> None:
     """Print a kept transcript, with the present names of those who speak."""
     from speech.keeping import kept_with_turns_to_json
-    from speech.transcripts import TEXT_FORMATS
 
     with open_store() as store:
         transcript = store.read_transcript(transcript_id)
     if form == "json":
         click.echo(to_json(kept_with_turns_to_json(transcript)))
         return
-    text = TEXT_FORMATS[form](transcript.turns)
+    text = TEXT_FORMATS[form].write(transcript.turns)
     if form == "text":
         click.echo(text, nl=False)
     else:

@@ -1,11 +1,13 @@
-"""Transcripts as subtitles and as plain text. Pure.
+"""The formats of transcripts, and how subtitles and plain text are written. Pure.
 
-SRT is the form of SubRip, VTT that of the W3C (https://www.w3.org/TR/webvtt1/).
+SRT is the form of SubRip, VTT that of the W3C (https://www.w3.org/TR/webvtt1/). The names
+are those of OpenAI's API.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -79,3 +81,23 @@ def _escape(text: str) -> str:
 def _one_line(text: str) -> str:
     """Join the lines of a text: an empty one would end the subtitle."""
     return " ".join(text.split())
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """How lines are written as text, the ending of such a file, and its media type."""
+
+    write: Callable[[Iterable[Caption]], str]
+    suffix: str
+    media_type: str
+
+
+TEXT_FORMATS = {
+    "text": TextFormat(write_text, ".txt", "text/plain"),
+    "srt": TextFormat(write_srt, ".srt", "application/x-subrip"),
+    "vtt": TextFormat(write_vtt, ".vtt", "text/vtt"),
+}
+DIARIZED = "diarized_json"
+JSON_FORMATS = ("json", "verbose_json", DIARIZED)
+"""`speech.transcripts.WRITE_JSON` writes them."""
+FORMATS = (*TEXT_FORMATS, *JSON_FORMATS)

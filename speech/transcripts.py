@@ -1,23 +1,15 @@
-"""Transcripts: lines with a speaker each, and what is written of them.
-
-`FORMATS` are the forms a transcript is written in, the names those of OpenAI's API.
-"""
+"""Transcripts: lines with a speaker each, and what is written of them in JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from speech.lines import Line, join_words
 from speech.ports import Word
 from speech.speakers import Speaker
-from speech.subtitles import Caption, write_srt, write_text, write_vtt
-
-TEXT_FORMATS = {"text": write_text, "srt": write_srt, "vtt": write_vtt}
-DIARIZED = "diarized_json"
-JSON_FORMATS = ("json", "verbose_json", DIARIZED)
-FORMATS = (*TEXT_FORMATS, *JSON_FORMATS)
+from speech.subtitles import DIARIZED
 
 
 @dataclass(frozen=True)
@@ -173,11 +165,6 @@ def word_to_json(word: Word) -> dict[str, Any]:
         "end": round(word.end_s, 3),
         "probability": round(word.probability, 4),
     }
-
-
-def write_lines(lines: Iterable[Caption], form: str) -> str:
-    """Write lines as text, srt or vtt."""
-    return TEXT_FORMATS[form](lines)
 
 
 def _segment(number: int, spoken: SpokenLine) -> dict[str, Any]:

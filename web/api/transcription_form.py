@@ -15,7 +15,7 @@ from recognition.voices import KnownVoice
 from speech.diarise import Naming
 from speech.references import hear_reference
 from speech.scribe import Recording
-from speech.transcripts import DIARIZED, FORMATS
+from speech.subtitles import DIARIZED, FORMATS
 from utils.errors import InvalidRequestError
 from web.state import recognizer
 from web.wire import parse

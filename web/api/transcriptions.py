@@ -14,14 +14,12 @@ from flask_restx import Namespace, Resource
 
 from speech.keeping import keep
 from speech.scribe import Recording, Writing
+from speech.subtitles import DIARIZED, TEXT_FORMATS
 from speech.transcripts import (
-    DIARIZED,
-    TEXT_FORMATS,
     WRITE_JSON,
     Transcript,
     diarized_segment,
     to_verbose_json,
-    write_lines,
 )
 from utils import errors
 from utils.errors import DuetError
@@ -39,7 +37,6 @@ ns = Namespace("audio", "What is said in a recording, and when", path="/v1/audio
 KEPT_HEADER = "X-Transcript-Id"
 # A comment. It shows a client that the work goes on, and shows us that the client is gone
 _NO_EVENT = ": \n\n"
-MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
 
 ERRORS = (*UPLOAD_ERRORS, errors.SpeechUnavailableError, errors.ModelError)
 
@@ -80,9 +77,9 @@ def _keep(transcript: Transcript, asked: Asked) -> str:
 
 
 def _answer(transcript: Transcript, asked: Asked) -> Response:
-    if asked.form in TEXT_FORMATS:
-        text = write_lines(transcript.lines, asked.form)
-        return Response(text, mimetype=MEDIA_TYPES[asked.form])
+    if text_format := TEXT_FORMATS.get(asked.form):
+        text = text_format.write(transcript.lines)
+        return Response(text, mimetype=text_format.media_type)
     if asked.form == "verbose_json":
         return jsonify(to_verbose_json(transcript, asked.granularities))
     return jsonify(WRITE_JSON[asked.form](transcript))
