@@ -225,7 +225,7 @@ def _add_clip_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--challenge",
-        choices=("en", "ko", "zh"),
+        choices=tuple(DIGITS),
         metavar="LANGUAGE",
         help="first print digits to say, in en, ko or zh; the clip is recorded then",
     )
