@@ -33,7 +33,7 @@ class Copy:
 
     @cached_property
     def whole(self) -> ImageArray:
-        """All of it."""
+        """All of it, (h, w, 3) uint8 RGB."""
         return shrink(self.frame, self.factor)
 
     def near(self, boxes_xyxy: Float64Array) -> ImageArray:
@@ -54,7 +54,7 @@ class Copy:
 
 
 def is_tiny(image: ImageArray) -> bool:
-    """Whether no face in an image could be used."""
+    """Whether no face in an image (h, w, 3) could be used."""
     return bool(min(image.shape[:2]) < _LEAST_SIDE_PX)
 
 
@@ -68,7 +68,7 @@ def shrink_factor(width: int, height: int, about_px: int) -> int:
 
 
 def shrink(image: ImageArray, factor: int) -> ImageArray:
-    """Shrink an image by averaging squares of factor × factor pixels.
+    """Shrink an image (h, w, 3) by averaging squares of factor × factor pixels.
 
     Rows and columns that fill no square are left out. For 3 × 3 pixels and other odd ones,
     a mean about every pixel, of which few are taken, gives the same in half the time.

@@ -59,7 +59,10 @@ def look_again(
 
 
 def look_with_border(detect: Detect, images: Sequence[ImageArray]) -> list[list[FaceDetection]]:
-    """Look for faces that fill the picture: with a grey border around it."""
+    """Look for faces that fill the picture: with a grey border around it.
+
+    The images (h, w, 3) uint8 RGB have one size. The places are those in them.
+    """
     border = round(_BORDER * min(images[0].shape[:2]))
     detections = select_upright(detect([_frame(image, border) for image in images], FAST_PX))
     return _change_each(detections, lambda face: _move(face, -border))
@@ -68,7 +71,10 @@ def look_with_border(detect: Detect, images: Sequence[ImageArray]) -> list[list[
 def look_turned(
     detect: Detect, images: Sequence[ImageArray], turns: int
 ) -> list[list[FaceDetection]]:
-    """Look for faces in images turned by quarters, counterclockwise."""
+    """Look for faces in images turned by so many quarters, counterclockwise.
+
+    The images (h, w, 3) uint8 RGB have one size. The places are those in them, unturned.
+    """
     turned = [np.ascontiguousarray(np.rot90(image, turns)) for image in images]
     size = images[0].shape[1::-1]
     upright = select_upright(detect(turned, FAST_PX))

@@ -89,7 +89,8 @@ def measure_changes_within(
 def measure_motion(images: Sequence[ImageArray]) -> float:
     """Measure how much the mouth of a track moves: the upper quartile of its changes.
 
-    0.0 for fewer than two faces, which show no motion.
+    `images` are aligned faces (112, 112, 3) uint8 RGB, in order of time. 0.0 for fewer than
+    two faces, which show no motion.
     """
     changes = measure_changes(images)
     return float(np.quantile(changes, 0.75)) if len(changes) else 0.0

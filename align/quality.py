@@ -92,7 +92,8 @@ def estimate_yaw(landmarks_xy: Float32Array) -> float:
 def measure_roll_deg(landmarks_xy: Float32Array) -> float:
     """Measure the tilt of the line of the eyes, in degrees.
 
-    It is positive when the eye on the image's right is lower.
+    `landmarks_xy` is (5, 2), both eyes first. It is positive when the eye on the image's right
+    is lower.
     """
     eyes = np.asarray(landmarks_xy[:2], np.float64)
     across = eyes[1] - eyes[0]

@@ -106,7 +106,7 @@ def find_source_time(
 def cut_rest(
     waveform: Waveform, segments: Sequence[SpeechSegment], guard_s: float = _GUARD_S
 ) -> Float32Array:
-    """Join the samples outside the segments, without `guard_s` before and after each."""
+    """Join the samples (n,) outside the segments, without `guard_s` before and after each."""
     is_rest = np.ones(len(waveform.samples), bool)
     for segment in segments:
         start = max(0, round((segment.start_s - guard_s) * waveform.rate_hz))

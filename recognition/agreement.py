@@ -57,7 +57,7 @@ class Sample:
         return Modality.VOICE if self.speech_s else Modality.FACE
 
     def part(self, rows: BoolArray) -> Sample:
-        """Take some of the embeddings."""
+        """Take the embeddings that `rows` (n,) marks."""
         return replace(self, vectors=self.vectors[rows], weights=self.weights[rows])
 
     @property

@@ -168,7 +168,8 @@ def compare_rows(one: Float32Array, other: Float32Array, calibration: Calibratio
 def least_cosine(side: Measured, calibration: Calibration, llr: float) -> Float64Array:
     """Half of the cosine from which an entry has the ratio `llr` with another one.
 
-    The two halves add up. Infinite for those who have nothing to compare.
+    (n,), one for each entry. The two halves add up. Infinite for those who have nothing
+    to compare.
     """
     slope, intercept = calibration.line()
     strength = (llr - intercept) / slope + calibration.norm.deduction()

@@ -41,7 +41,7 @@ class Verifier:
         self._settings = settings
 
     def vectors_of(self, person_id: str) -> dict[Modality, Float32Array]:
-        """Read what stands for a person. Raises PersonNotFoundError."""
+        """Read the vectors (size,) that stand for a person. Raises PersonNotFoundError."""
         ids = self._analyser.encoder_ids
         stored = self._store.vectors_of(person_id, {m: ids[m] for m in SINGLE})
         represented = represent(stored, self._analyser.fuse)

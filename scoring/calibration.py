@@ -98,7 +98,10 @@ class Calibration:
         return slope * np.asarray(strength, dtype=np.float64) + intercept
 
     def probability(self, strength: npt.ArrayLike, quality: Quality = ()) -> Float64Array:
-        """Return the probability, at even prior odds, that both sides are one person."""
+        """Return the probability, at even prior odds, that both sides are one person.
+
+        `strength` has any shape, and the result has the same.
+        """
         return probability_of(self.llr(strength, quality))
 
     def threshold(self, fmr: float) -> tuple[float, bool]:

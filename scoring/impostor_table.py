@@ -60,6 +60,9 @@ class ImpostorTable:
 
         Returns:
             The score, and whether it lies beyond what was measured.
+
+        Raises:
+            ValueError: `rate` is not in (0, 1).
         """
         if not 0.0 < rate < 1.0:
             raise ValueError(f"A false match rate must lie between 0 and 1. Received: {rate}")

@@ -171,6 +171,9 @@ def min_dcf(
         scores, labels: As in `split_scores`.
         p_target: Prior of a target trial, in (0, 1).
         c_miss, c_fa: Costs of a false rejection and of a false acceptance, positive.
+
+    Raises:
+        ValueError: A class is missing, or a prior or cost is impossible.
     """
     if not 0 < p_target < 1 or c_miss <= 0 or c_fa <= 0:
         raise ValueError(
@@ -232,6 +235,9 @@ def fold_accuracy(
         scores, labels: As in `split_scores`. Both classes must be among the trials
             outside each fold.
         folds: (n,) fold of each trial, two folds at least.
+
+    Raises:
+        ValueError: A trial has no fold, or there is one fold or class only.
     """
     values = np.asarray(scores, np.float64)
     truth = np.asarray(labels)
@@ -265,6 +271,9 @@ def rank1(scores: npt.ArrayLike, probe_ids: npt.ArrayLike, gallery_ids: npt.Arra
         scores: (probes, gallery) similarity.
         probe_ids: (probes,) person of each probe. Each must be in `gallery_ids`.
         gallery_ids: (gallery,) person of each gallery entry. A person may have several.
+
+    Raises:
+        ValueError: Shapes do not fit, or a probe's person is not in the gallery.
     """
     values, probes, gallery = _search(scores, probe_ids, gallery_ids)
     if not np.isin(probes, gallery).all():

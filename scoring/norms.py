@@ -101,7 +101,7 @@ def s_norm(
     enrolled: tuple[Float64Array, Float64Array],
     probe: tuple[Float64Array, Float64Array],
 ) -> Float64Array:
-    """Return the mean of the Z-norms of both sides.
+    """Return the mean of the Z-norms of both sides, in the shape of `scores`.
 
     With statistics of the `top` cohort entries this is AS-norm.
     """
@@ -369,7 +369,7 @@ class CohortNorm:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], cohort: Float32Array) -> CohortNorm:
-        """Read the numbers from a card, and join them with their cohort."""
+        """Read the numbers from a card, and join them with their cohort (m, size)."""
         return cls(cohort, Coefficients.from_dict(data))
 
 

@@ -76,7 +76,10 @@ class RememberingNorm(CohortNorm):
     def search_features(
         self, probe: Float32Array, people: Float32Array
     ) -> tuple[Float64Array, Float64Array]:
-        """Return what `CohortNorm.search_features` does, by one look at the cohort."""
+        """Return what `CohortNorm.search_features` does, by one look at the cohort.
+
+        `probe` (n, size) and `people` (m, size) give (n, 3) and (m, 3).
+        """
         digests = [_digest(row) for row in people]
         numbers = self.memory.find(digests)
         missing = [place for place, digest in enumerate(digests) if digest not in numbers]

@@ -155,7 +155,7 @@ def _repair(key: int, person_id: bytes, name: bytes) -> PersonRef:
 
 
 def read_keys(connection: Connection, encoder_ids: Mapping[Modality, str]) -> KeyArray:
-    """Read the internal numbers of all with a template of these encoders, rising."""
+    """Read the internal numbers (n,) of all with a template of these encoders, rising."""
     c = templates.c
     conditions = ((c.modality == m) & (c.encoder_id == e) for m, e in encoder_ids.items())
     query = select(c.person_key).where(or_(*conditions)).distinct()

@@ -109,4 +109,5 @@ def open_words(row: Row[Any], job_id: str, codec: Codec) -> dict[str, Any] | Non
 
 
 def same_person(items: Any, item: Any) -> tuple[ColumnElement[bool], ...]:
+    """Conditions of the files `items` of the same job and person as `item`."""
     return items.c.job_key == item.job_key, items.c.person_id == item.person_id

@@ -84,7 +84,10 @@ def templates_of(
 
 
 def add(connection: Connection, key: int, new: NewTemplate, codec: Codec) -> TemplateInfo:
-    """Store a template, or return the one that was stored from the same file before."""
+    """Store a template, or return the one that was stored from the same file before.
+
+    Raises ValueError for a fused embedding.
+    """
     modality = new.embedding.modality
     if modality == Modality.FUSED:
         raise ValueError(

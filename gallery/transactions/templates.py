@@ -68,7 +68,7 @@ class TemplateTransactions(Transactions):
         change the gallery, and may raise to stop the enrolment.
 
         Raises PersonNotFoundError, InvalidNameError, EncoderMismatchError,
-        StorageFullError, StoreUnavailableError.
+        StorageFullError, StoreUnavailableError, and ValueError without a template.
         """
         if not new_templates:
             raise ValueError("At least one template is needed.")

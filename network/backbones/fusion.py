@@ -116,7 +116,10 @@ def set_linear(
 
 
 def set_balance(network: keras.Model, face_weight: float, voice_weight: float) -> None:
-    """Make both gates constant at these weights, of which only the ratio matters."""
+    """Make both gates constant at these weights, of which only the ratio matters.
+
+    Raises ValueError for a weight of 0 or less.
+    """
     if face_weight <= 0 or voice_weight <= 0:
         raise ValueError(
             f"Weights must be positive. Received: face_weight={face_weight},"

@@ -96,7 +96,7 @@ class Card:
         return f"{self.name}-{self.sha256[:12]}{mirror}{reversal}"
 
     def require_calibration(self, cohort: Float32Array | None = None) -> Calibration:
-        """Read the calibration, which sets scores against `cohort`.
+        """Read the calibration, which sets scores against `cohort` (m, size).
 
         Raises:
             ModelError: The card has none, or one that cannot be used.

@@ -97,6 +97,9 @@ class ConcatFusion:
 
         Returns:
             (n, 1024) float32 of unit length.
+
+        Raises:
+            ValueError: They are not of one length.
         """
         if len(face) != len(voice):
             raise ValueError(

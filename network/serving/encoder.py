@@ -138,6 +138,9 @@ class FaceEncoder(Encoder):
         Args:
             faces: (n, 112, 112, 3) uint8 RGB, one at least.
             weights: (n,) float32, 0 or more.
+
+        Raises:
+            ValueError: There is no face.
         """
         if not len(faces):
             raise ValueError("At least one face is needed. Received: 0 faces")
@@ -185,7 +188,7 @@ class FusionEncoder(Encoder):
         """Fuse embeddings of the same people, row by row.
 
         `face` and `voice`, (n, 512) float32 each, give (n, 512) of unit length. n may
-        be 0.
+        be 0. Raises ValueError unless both have n rows.
         """
         if len(face) != len(voice):
             raise ValueError(

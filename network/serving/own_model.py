@@ -176,7 +176,10 @@ def made_up_pictures() -> ImageArray:
 
 
 def made_up_sounds() -> list[Float32Array]:
-    """Make two seconds of noise, and three of a buzz with harmonics of 140 Hz."""
+    """Make two seconds of noise, and three of a buzz with harmonics of 140 Hz.
+
+    16 kHz mono float32 in [-1, 1], (n,) each.
+    """
     noise = np.random.default_rng(0).normal(0, 0.1, SPEECH_S * RATE_HZ)
     time_s = np.arange((SPEECH_S + 1) * RATE_HZ) / RATE_HZ
     harmonics = [np.sin(2 * np.pi * 140 * k * time_s) / k for k in range(1, 20)]

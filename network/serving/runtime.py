@@ -34,7 +34,7 @@ class Runtime(Protocol):
     input_shapes: tuple[Shape, ...]
 
     def run(self, *inputs: Float32Array) -> Float32Array:
-        """Run the network on arrays in the order of its inputs."""
+        """Run the network on arrays (n, ...) in the order of its inputs, to (n, outputs)."""
         ...
 
 
@@ -71,7 +71,7 @@ class OnnxRuntime:
         self._one_by_one = all(shape[:1] == (1,) for shape in self.input_shapes)
 
     def run(self, *inputs: Float32Array) -> Float32Array:
-        """Run the network.
+        """Run the network, as `Runtime.run` has it.
 
         One that was exported for batches of one is run once a row.
         """
@@ -141,7 +141,7 @@ class KerasRuntime:
         )
 
     def run(self, *inputs: Float32Array) -> Float32Array:
-        """Run the network."""
+        """Run the network, as `Runtime.run` has it."""
         return np.asarray(self._call(*inputs), dtype=np.float32)
 
 
