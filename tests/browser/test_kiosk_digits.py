@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -20,7 +21,6 @@ from tests.support.page_texts import read_texts
 from tests.support.talking import TalkingAligner
 from tests.support.waiting import until
 from utils.config import Settings
-from utils.demand import Demand, Listen, Watch
 from utils.media import Capture
 from web.factory import create_app
 
@@ -41,15 +41,7 @@ FIGURE = re.compile(r"\d[.,]\d|%")
 class AnnAligner(TalkingAligner):
     """Sees and hears Ann, whatever the browser records."""
 
-    def analyse(
-        self,
-        path: Path,
-        *,
-        filename: str | None = None,
-        demand: Demand | None = None,
-        listen: Listen | None = None,
-        watch: Watch | None = None,
-    ) -> Capture:
+    def analyse(self, path: Path, **_more: Any) -> Capture:
         """Read a clip of Ann in its place."""
         path.write_bytes(clip(face="ann", voice="ann"))
         return super().analyse(path)

@@ -37,7 +37,6 @@ from tests.support.gallery_parts import (
 from tests.support.next_models import NEXT
 from tests.support.remains import present_in
 from tests.support.templates import face, kept_media
-from utils.demand import Demand, Listen, Watch
 from utils.media import Capture, Waveform
 from utils.modality import Embedding, Modality
 
@@ -61,18 +60,9 @@ class DistinctAligner(ClipAligner):
     Those of the stand-in are black and silent but for the numbers in them.
     """
 
-    def analyse(
-        self,
-        path: Path,
-        *,
-        filename: str | None = None,
-        demand: Demand | None = None,
-        listen: Listen | None = None,
-        watch: Watch | None = None,
-    ) -> Capture:
-        """As align.aligner.Aligner.analyse."""
-        capture = super().analyse(path, filename=filename)
-        noise = np.random.default_rng(list(path.read_bytes()))
+    def change(self, capture: Capture) -> Capture:
+        """Put noise around the numbers."""
+        noise = np.random.default_rng(int(capture.source_sha256, 16))
         image = noise.integers(1, 256, (112, 112, 3), dtype=np.uint8)
         samples = noise.uniform(-0.5, 0.5, 16_000).astype(np.float32)
         image[0, 0] = capture.face_analysis.faces[0].image[0, 0]

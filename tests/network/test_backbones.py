@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from tests.support.networks import make_uneven
 from utils.arrays import EMBEDDING_SIZE, Float32Array
 from utils.modality import Modality
 
@@ -62,12 +63,7 @@ def build(name: str, embedding_size: int = SMALL_SIZE) -> keras.Model:
     model = build_backbone(
         name, case.modality, **{**mels, **case.small, "embedding_size": embedding_size}
     )
-    rng = np.random.default_rng(0)
-    for variable in model.variables:
-        if variable.name in ("gamma", "moving_variance"):
-            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
-        elif variable.name in ("beta", "moving_mean"):
-            variable.assign(rng.normal(0, 0.1, variable.shape))
+    make_uneven(model)
     return model
 
 

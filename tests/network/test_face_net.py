@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from tests.support.networks import make_uneven
 from utils.errors import ModelError
 from utils.modality import Modality
 
@@ -27,12 +28,7 @@ def network() -> keras.Model:
 
     keras.utils.set_random_seed(0)
     model = build_face_patch()
-    rng = np.random.default_rng(0)
-    for variable in model.variables:
-        if variable.name in ("gamma", "moving_variance"):
-            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
-        elif variable.name in ("beta", "moving_mean"):
-            variable.assign(rng.normal(0, 0.1, variable.shape))
+    make_uneven(model)
     return model
 
 

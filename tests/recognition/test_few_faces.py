@@ -23,7 +23,6 @@ from tests.support.gallery_parts import (
     make_recognizer,
 )
 from utils.arrays import FACE_SIZE_PX, BoolArray, Float32Array, ImageArray
-from utils.demand import Demand, Listen, Watch
 from utils.media import AlignedFace, Capture, FaceDetection
 
 
@@ -142,19 +141,10 @@ def test_faces_that_were_looked_at_in_parts_keep_their_places() -> None:
 
 
 class TwoPeopleAligner(ClipAligner):
-    """Reads twelve faces in one place: every second one is somebody else's, who looks alike."""
+    """Shows twelve faces in one place: every second one is somebody else's, who looks alike."""
 
-    def analyse(
-        self,
-        path: Path,
-        *,
-        filename: str | None = None,
-        demand: Demand | None = None,
-        listen: Listen | None = None,
-        watch: Watch | None = None,
-    ) -> Capture:
-        """Read a clip, and take the same time for both people."""
-        capture = super().analyse(path, filename=filename)
+    def change(self, capture: Capture) -> Capture:
+        """Take the same time for both people."""
         faces = make_faces([draw(1 + second % 2, looks_like=1) for second in range(12)])
         return replace(capture, face_analysis=replace(capture.face_analysis, faces=tuple(faces)))
 

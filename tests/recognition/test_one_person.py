@@ -18,7 +18,6 @@ from recognition.recognizer import Recognizer
 from recognition.requests import ClipFile, EnrolmentRequest
 from tests.support.asking import enroll, first_sight, identify
 from tests.support.gallery_parts import ClipAligner, make_recognizer, write_clip
-from utils.demand import Demand, Listen, Watch
 from utils.errors import (
     MixedPeopleError,
     PoorQualityError,
@@ -44,17 +43,8 @@ class DuetAligner(ClipAligner):
 
     show = "one"
 
-    def analyse(
-        self,
-        path: Path,
-        *,
-        filename: str | None = None,
-        demand: Demand | None = None,
-        listen: Listen | None = None,
-        watch: Watch | None = None,
-    ) -> Capture:
-        """Read a clip, and add what `show` says."""
-        capture = super().analyse(path, filename=filename)
+    def change(self, capture: Capture) -> Capture:
+        """Add what `show` says."""
         faces = capture.face_analysis
         if self.show == "cut":
             mine = [face_of(capture, 1, time_s / 2) for time_s in range(4)]

@@ -159,6 +159,6 @@ def test_checks_that_look_at_no_face_are_made_once(
 class TurningAligner(ClipAligner):
     """Sees the face of somebody else at the end of each clip."""
 
-    def analyse(self, path: Path, **more: Any) -> Capture:
-        """Read a clip."""
-        return turn(super().analyse(path, **more))
+    def change(self, capture: Capture) -> Capture:
+        """Let somebody else take the place."""
+        return turn(capture)

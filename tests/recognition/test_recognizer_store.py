@@ -22,7 +22,6 @@ from tests.support.gallery_parts import (
 )
 from tests.support.waiting import LIMIT_S, until
 from utils.arrays import BoolArray, Float32Array, ImageArray
-from utils.demand import Demand, Listen, Watch
 from utils.errors import (
     BusyError,
     DuplicatePersonError,
@@ -79,22 +78,15 @@ class SlowAligner(ClipAligner):
         self.go = threading.Event()
         self._lock = threading.Lock()
 
-    def analyse(
-        self,
-        path: Path,
-        *,
-        filename: str | None = None,
-        demand: Demand | None = None,
-        listen: Listen | None = None,
-        watch: Watch | None = None,
-    ) -> Capture:
+    def change(self, capture: Capture) -> Capture:
+        """Wait."""
         with self._lock:
             self.now += 1
             self.most = max(self.most, self.now)
         self.go.wait(LIMIT_S)
         with self._lock:
             self.now -= 1
-        return super().analyse(path, filename=filename)
+        return capture
 
 
 def test_slots(tmp_path: Path, clip: Callable[..., Path]) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from align.mouth import MOUTH
 from tests.support.gallery_parts import ClipAligner
 from utils.arrays import FACE_SIZE_PX, ImageArray
-from utils.demand import Demand, Listen, Watch
 from utils.media import AlignedFace, Capture
 
 FRAMES = 8
@@ -21,17 +19,8 @@ class TalkingAligner(ClipAligner):
 
     mouth = "moves"
 
-    def analyse(
-        self,
-        path: Path,
-        *,
-        filename: str | None = None,
-        demand: Demand | None = None,
-        listen: Listen | None = None,
-        watch: Watch | None = None,
-    ) -> Capture:
-        """Read a clip, and show its face as often as a camera would."""
-        capture = super().analyse(path, filename=filename)
+    def change(self, capture: Capture) -> Capture:
+        """Show the face as often as a camera would."""
         analysis = capture.face_analysis
         if not analysis.faces:
             return capture

@@ -164,9 +164,9 @@ def test_clips_that_come_at_once_are_no_more_tries(tmp_path: Path) -> None:
     class GatheringAligner(TalkingAligner):
         mouth = "still"
 
-        def analyse(self, *args: Any, **more: Any) -> Capture:
+        def change(self, capture: Capture) -> Capture:
             gathered.wait(60)
-            return super().analyse(*args, **more)
+            return super().change(capture)
 
     settings = Settings.of(
         data_dir=tmp_path / "d", liveness_mouth_motion="refuse", slots=8, visit_days=1
