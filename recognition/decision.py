@@ -23,18 +23,6 @@ the voice accepts, in this order (`recognition/stories.py`):
 
 `DecisionSettings.require_both` asks for more: face and voice must both accept the same person.
 
-A clip that is another person of the gallery stops an enrolment. That takes stronger
-evidence than a name, because filling a gallery asks N times whether somebody new is
-there already. One of these must hold:
-
-- The fused decision, the face or the voice is that person with a probability of 99 %, if
-  one enrolment in a hundred is of somebody who is there already, whoever of the N it is:
-  log-likelihood ratio >= ln(99 · 99 · N).
-- The gallery has `PLACE` people, so it is known how alike those of this place are, and
-  the clip reaches the threshold of 1/N of the stated FPIR. Over the enrolment of all N,
-  somebody new is then refused at the stated rate.
-- The cosine is 0.95 or more: the same recording in all but name.
-
 A clip that a check for liveness refuses (`DUET_LIVENESS_...=refuse`) is rejected: nobody is
 named by anything.
 """
@@ -45,12 +33,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from recognition.likeness import SAME_RECORDING, least_llr
-from recognition.matching import Calibrations, Candidate, Comparison
-from recognition.results import Decision, Match, Outcome, Verdict
+from recognition.matching import Calibrations, Candidate
+from recognition.results import Decision, Outcome
 from recognition.stories import Evidence, Story, weigh
-from scoring.calibration import fmr_for_fpir, probability_of
-from scoring.norms import OTHERS
+from scoring.calibration import fmr_for_fpir
 from utils.config import DecisionSettings
 from utils.modality import SINGLE, Modality, PerModality
 
@@ -60,12 +46,6 @@ SUPPORT = math.log(10)
 """Log-likelihood ratio of each from which both together name a person."""
 CONFIRMED = math.log(20)
 """Log-likelihood ratio from which a modality confirms a person by itself."""
-CONFIDENT_ODDS = 99
-PLACE = 4 * OTHERS
-"""Number of people from which a gallery's own statistics keep people apart.
-
-Among fewer, the nearest person may well be of another sex or age.
-"""
 
 _BY = {Modality.FACE: "face", Modality.VOICE: "voice", Modality.FUSED: "face and voice"}
 _TOO_LITTLE = "Neither the face nor the voice is enough by itself"
@@ -107,16 +87,6 @@ class Rule:
         strength, extrapolated = rule.threshold(candidate.modality)
         even = candidate.strength - candidate.llr / candidate.slope
         return max(strength, even) + self.beyond / candidate.slope, extrapolated
-
-    def duplicate_evidence(self, modality: Modality) -> float:
-        """Evidence that somebody new reaches at 1/N of the stated rate.
-
-        It is a log-likelihood ratio beyond that of the threshold.
-        """
-        calibration = self.calibrations[modality]
-        people = max(self.people, 1)
-        strictest, _ = calibration.threshold(fmr_for_fpir(self.fpir / people, people))
-        return calibration.slope * (strictest - self.threshold(modality)[0])
 
 
 def decide(candidates: Sequence[Candidate], modality: Modality, rule: Rule) -> Decision:
@@ -184,14 +154,6 @@ def reject(decisions: PerModality[Decision], refusal: str | None) -> PerModality
     return decisions.map(lambda one: one if one.outcome is Outcome.NO_PROBE else rejected)
 
 
-def reject_verdicts(verdicts: PerModality[Verdict], refusal: str | None) -> PerModality[Verdict]:
-    """Verify nobody with a clip that a check for liveness refuses, as `reject`."""
-    if refusal is None:
-        return verdicts
-    rejected = Verdict("rejected")
-    return verdicts.map(lambda one: one if one.outcome == "no_probe" else rejected)
-
-
 def decide_fused(
     fused: Decision | None,
     single: Mapping[Modality, Decision],
@@ -237,10 +199,10 @@ def _accept(
 ) -> Decision:
     """Accept by both, or by the one that is accepted where the other one says too little."""
     alone = [m for m in SINGLE if _name_the_same(single[m], named)]
-    silent = _list_unconfirmed(evidence, rule.settings)
+    silent = list_unconfirmed(evidence, rule.settings)
     note = ""
     if silent and alone:
-        by, other = _by_one(alone, silent)
+        by, other = by_one(alone, silent)
         named = single[by]
         lacks = "does not confirm it" if other in silent else "alone would name nobody"
         note = f". The {other} {lacks}"
@@ -251,12 +213,12 @@ def _accept(
     return replace(accepted, reason=f"{_why_accepted(accepted, rule)}{note}")
 
 
-def _list_unconfirmed(evidence: Evidence, settings: DecisionSettings) -> Sequence[Modality]:
+def list_unconfirmed(evidence: Evidence, settings: DecisionSettings) -> Sequence[Modality]:
     """What does not confirm the person. Nothing where both must accept, as then both do."""
     return () if settings.require_both else evidence.silent(CONFIRMED)
 
 
-def _by_one(accepted: Sequence[Modality], silent: Sequence[Modality]) -> tuple[Modality, Modality]:
+def by_one(accepted: Sequence[Modality], silent: Sequence[Modality]) -> tuple[Modality, Modality]:
     """What a person is named by where not both confirm it, and the other one."""
     by = next((m for m in accepted if m not in silent), accepted[0])
     return by, next(m for m in SINGLE if m != by)
@@ -288,87 +250,6 @@ def _refuse_one(face: Decision, voice: Decision) -> Decision:
 
 def _name_the_same(one: Decision, other: Decision) -> bool:
     return not one.named_ids.isdisjoint(other.named_ids)
-
-
-def _llr(decision: Decision) -> float:
-    """Log-likelihood ratio of the person named, from the probability."""
-    if decision.match is None:
-        return -math.inf
-    p = decision.match.probability
-    if 0 < p < 1:
-        return math.log(p / (1 - p))
-    return math.copysign(700.0, p - 0.5)  # beyond 700 it makes no difference
-
-
-def find_duplicate(
-    decisions: PerModality[Decision], person_id: str, rule: Rule
-) -> tuple[Match, Modality] | None:
-    """Find who of the gallery, other than `person_id`, the clip is, and by what modality.
-
-    None = nobody else.
-    """
-    for modality, decision in decisions.items():
-        if decision.match is None or not _is_duplicate(decision, rule):
-            continue
-        if person_id not in decision.named_ids:
-            return decision.match, decision.modality or modality
-        # The clip is this person by both: what one modality says does not count.
-        if modality == Modality.FUSED:
-            return None
-    return None
-
-
-def _is_duplicate(decision: Decision, rule: Rule) -> bool:
-    assert decision.match is not None
-    assert decision.modality is not None
-    assert decision.evidence is not None
-    if decision.match.score >= SAME_RECORDING or _llr(decision) >= least_llr(
-        rule.people
-    ) + math.log(CONFIDENT_ODDS):
-        return True
-    return rule.people >= PLACE and decision.evidence >= rule.duplicate_evidence(decision.modality)
-
-
-def verify(comparison: Comparison | None, calibrations: Calibrations, fmr: float) -> Verdict:
-    """Decide 1:1 at the false match rate `fmr`. `comparison` None = nothing to compare."""
-    if comparison is None:
-        return Verdict("no_probe")
-    strength, extrapolated = calibrations[comparison.modality].pair_threshold(fmr)
-    threshold = min(comparison.level + comparison.scale * strength, 1.0)
-    same = comparison.score >= threshold and comparison.llr >= 0
-    return Verdict(
-        outcome="same" if same else "different",
-        score=comparison.score,
-        threshold=threshold,
-        probability=float(probability_of(comparison.llr)),
-        extrapolated=extrapolated,
-        modality=comparison.modality,
-    )
-
-
-def verify_fused(
-    verdicts: PerModality[Verdict], evidence: Evidence, settings: DecisionSettings
-) -> Verdict:
-    """Decide 1:1 by both modalities once each has its verdict, as when identifying."""
-    fused = verdicts.fused
-    both = verdicts.face.outcome == verdicts.voice.outcome == "same"
-    if settings.require_both and not both:
-        return replace(fused, outcome="different") if fused.outcome == "same" else fused
-    same = [v for v in (fused, verdicts.face, verdicts.voice) if v.outcome == "same"]
-    if evidence.face is None or evidence.voice is None or not same:
-        return fused
-    stories = weigh(evidence, settings.mixed_odds)
-    probability = stories[Story.BOTH]
-    if probability < EVEN:
-        is_mixed = max(stories[Story.FACE_ONLY], stories[Story.VOICE_ONLY]) > EVEN
-        outcome = "conflict" if is_mixed else "different"
-        return replace(fused, outcome=outcome, probability=probability)
-    alone = [m for m in SINGLE if verdicts[m].outcome == "same"]
-    silent = _list_unconfirmed(evidence, settings)
-    if not alone and not evidence.has_both(SUPPORT):
-        return replace(fused, outcome="different", probability=probability)
-    by = verdicts[_by_one(alone, silent)[0]] if silent and alone else same[0]
-    return replace(by, probability=probability)
 
 
 def _percent(share: float) -> str:

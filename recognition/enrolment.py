@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from gallery.store import Store, Stored
-from recognition import decision
+from recognition.enrolled_twice import find_duplicate
 from recognition.identifier import Identifier
 from recognition.journal import Journal
 from recognition.one_person import OnePerson
@@ -105,7 +105,7 @@ class Enroller:
         """
         for probe in probes:
             answer = self._identifier.decide(probe)
-            duplicate = decision.find_duplicate(answer.decisions, request.person_id, answer.rule)
+            duplicate = find_duplicate(answer.decisions, request.person_id, answer.rule)
             if duplicate is None:
                 fault = find_half_known(answer.decisions, request.person_id)
                 if fault and not request.force:

@@ -9,13 +9,13 @@ from collections.abc import Container, Mapping, Sequence
 from gallery.results import StaleTemplates, TemplateInfo
 from gallery.store import Store, mismatch
 from gallery.vectors import represent
-from recognition import decision
 from recognition.agreement import Sample, compare_parts, least_llr, llr_of
 from recognition.analysis import Analyser
 from recognition.matching import Calibrations, Comparison, Sides, clarity, compare
 from recognition.probe import Probe
 from recognition.results import Verdict, Verification
 from recognition.stories import Evidence
+from recognition.verdict import reject_verdicts, verify, verify_fused
 from utils.arrays import Float32Array
 from utils.config import DecisionSettings
 from utils.media import Hint
@@ -82,7 +82,7 @@ class Verifier:
 
     def _judge(self, probe: Probe, reference: Sides | Vectors) -> PerModality[Verdict]:
         verdicts = judge(probe.sides, reference, self._calibrations, self._settings)
-        return decision.reject_verdicts(verdicts, probe.refusal)
+        return reject_verdicts(verdicts, probe.refusal)
 
     def _refuse_stale(self, probe: Probe, templates: Sequence[TemplateInfo]) -> None:
         encoder_ids = self._analyser.encoder_ids
@@ -121,7 +121,7 @@ def judge(
 ) -> PerModality[Verdict]:
     """Decide whether two sides are one person: by both modalities, by face, by voice."""
     compared = {m: _compare(m, probe, reference, calibrations) for m in Modality}
-    verdicts = PerModality.of(lambda m: decision.verify(compared[m], calibrations, settings.fpir))
+    verdicts = PerModality.of(lambda m: verify(compared[m], calibrations, settings.fpir))
     ratios = {m: one.llr for m, one in compared.items() if one is not None}
     evidence = Evidence(
         face=ratios.get(Modality.FACE),
@@ -129,7 +129,7 @@ def judge(
         joint=ratios.get(Modality.FUSED, -math.inf),
         clarity=clarity(probe, reference),
     )
-    fused = decision.verify_fused(verdicts, evidence, settings)
+    fused = verify_fused(verdicts, evidence, settings)
     return PerModality(fused=fused, face=verdicts.face, voice=verdicts.voice)
 
 

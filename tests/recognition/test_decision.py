@@ -10,14 +10,8 @@ import numpy as np
 import pytest
 
 from gallery.records.feed import PersonRef
-from recognition.decision import (
-    PLACE,
-    Rule,
-    decide,
-    decide_fused,
-    find_duplicate,
-    no_probe,
-)
+from recognition.decision import Rule, decide, decide_fused, no_probe
+from recognition.enrolled_twice import PLACE, find_duplicate
 from recognition.matching import Candidate
 from recognition.results import Decision, Match, Outcome
 from recognition.stories import Clarity, Evidence

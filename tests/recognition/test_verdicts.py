@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from gallery.records.feed import PersonRef
-from recognition.decision import Rule, verify, verify_fused
+from recognition.decision import Rule
 from recognition.identifier import identify
 from recognition.matching import Comparison, Side, Sides
 from recognition.results import Outcome, Verdict
 from recognition.stories import Evidence
+from recognition.verdict import verify, verify_fused
 from recognition.verifier import Vectors, judge
 from recognition.voices import make_snapshot
 from tests.support import gallery_parts

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from scoring import metrics
-from scoring.norms import NEAREST_SHARE, CohortNorm, cohort_scores, statistics
+from scoring.as_norm import cohort_scores, s_norm, statistics, z_norm
+from scoring.norms import NEAREST_SHARE, CohortNorm
 from train.calibration.galleries import Fold, bare_strengths
 from train.calibration.norm_fit import fit_norm
 from train.data.protocols import Trials
@@ -68,10 +69,9 @@ def _equal_error_rates(fold: Fold, norm: CohortNorm, condition: str) -> list[flo
     templates = fold.table.under(fold.clean)
     scores = (probes.vectors @ templates.vectors.T).astype(np.float64)
     against = cohort_scores(templates.vectors, fold.cohort)
-    mean, deviation = statistics(against)
     normed = (
         scores,
-        (scores - mean) / deviation,
+        z_norm(scores, statistics(against)),
         _as_norm(scores, cohort_scores(probes.vectors, fold.cohort), against),
         bare_strengths(probes, templates.vectors, norm),
     )
@@ -85,7 +85,5 @@ def _as_norm(
 ) -> Float64Array:
     """AS-norm of scores (p, t), by the cohort scores (p, m) and (t, m) of both sides."""
     top = max(3, round(NEAREST_SHARE * of_probes.shape[1]))
-    probe_mean, probe_deviation = statistics(of_probes, top)
-    mean, deviation = statistics(of_templates, top)
-    by_probe = (scores - probe_mean[:, None]) / probe_deviation[:, None]
-    return (by_probe + (scores - mean) / deviation) / 2
+    mean, deviation = statistics(of_probes, top)
+    return s_norm(scores, statistics(of_templates, top), (mean[:, None], deviation[:, None]))

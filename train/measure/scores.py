@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scoring import norms
+from scoring import as_norm
 from train.data.protocols import Trials
 from utils.arrays import Float32Array, Float64Array
 
@@ -40,10 +40,10 @@ def normalise(
         return scores
     files = list(vectors)
     row = {file: number for number, file in enumerate(files)}
-    against = norms.cohort_scores(np.stack([vectors[file] for file in files]), cohort)
-    mean, deviation = norms.statistics(against, None if kind == "z" else top)
+    against = as_norm.cohort_scores(np.stack([vectors[file] for file in files]), cohort)
+    mean, deviation = as_norm.statistics(against, None if kind == "z" else top)
     left = [row[file] for file in trials.left]
     if kind == "z":
-        return norms.z_norm(scores, (mean[left], deviation[left]))
+        return as_norm.z_norm(scores, (mean[left], deviation[left]))
     right = [row[file] for file in trials.right]
-    return norms.s_norm(scores, (mean[left], deviation[left]), (mean[right], deviation[right]))
+    return as_norm.s_norm(scores, (mean[left], deviation[left]), (mean[right], deviation[right]))
