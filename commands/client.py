@@ -281,8 +281,11 @@ def list_speakers(server: VoiceServer) -> None:
 def delete(server: VoiceServer, speaker_id: str, yes: bool) -> None:
     """Forget a speaker and everything that is stored of the person."""
     if not yes:
+        name = server.get(speaker_id)["name"]
         click.confirm(
-            f"Delete {speaker_id} and everything that is stored? This cannot be undone.", abort=True
+            f"Delete {name} ({speaker_id}) and everything that is stored on them?"
+            " This cannot be undone.",
+            abort=True,
         )
     click.echo(server.delete(speaker_id)["message"])
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.shared import open_recognizer, open_store, output_file, refusals, to_json
-from gallery.results import MAX_PAGE, SUSPECTS, Kind, Order, Person
+from commands.shared import open_recognizer, open_store, output_file, print_lines, refusals, to_json
+from gallery.results import MAX_PAGE, SUSPECTS, Kind, Order, Person, TemplateInfo
 from utils.moments import format_moment
 from utils.path_option import PathOption
 from utils.wording import count_noun
@@ -293,11 +293,12 @@ def people_templates(
             store.delete_template(person_id, deleted)
         if moved and to:
             store.move_template(person_id, moved, NewPerson(to) if create else to)
-        for t in store.list_templates(person_id):
-            click.echo(
-                f"{t.template_id}\t{t.modality}\t{t.quality:.2f}"
-                f"\t{format_moment(t.created_at)}\t{t.encoder_id}"
-            )
+        print_lines(map(_format, store.list_templates(person_id)), "The person has no template.")
+
+
+def _format(t: TemplateInfo) -> str:
+    at = format_moment(t.created_at)
+    return "\t".join([t.template_id, t.modality, f"{t.quality:.2f}", at, t.encoder_id])
 
 
 @people.command("export")

@@ -75,8 +75,12 @@ def transcripts_delete(transcript_id: str, yes: bool) -> None:
     """Delete a kept transcript, also from the bytes of the database."""
     with open_store() as store:
         if not yes:
+            one = store.get_transcript(transcript_id)
+            named = f" of {one.title}" if one.title else ""
             click.confirm(
-                f"Delete the transcript {transcript_id}? This cannot be undone.", abort=True
+                f"Delete the transcript {transcript_id}{named}, {one.duration_s:.1f} s?"
+                " This cannot be undone.",
+                abort=True,
             )
         store.delete_transcript(transcript_id)
     click.echo(f"Deleted: {transcript_id}")

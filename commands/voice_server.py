@@ -28,7 +28,8 @@ IDENTIFIED = {
     "confidence": NUMBER,
     "threshold": NUMBER,
 }
-SPEAKERS = {"speakers": [{"speaker_id": str, "name": str, "audioCount": int}], "total": int}
+SPEAKER = {"speaker_id": str, "name": str, "audioCount": int}
+SPEAKERS = {"speakers": [SPEAKER], "total": int}
 DONE = {"message": str}
 """What a client needs of each answer: names and types, in a list those of each."""
 
@@ -86,9 +87,14 @@ class VoiceServer:
         answer = self._ask("GET", "/speakers", params={"offset": offset, "limit": limit})
         return self._check(answer, has_shape(answer, SPEAKERS))
 
+    def get(self, speaker_id: str) -> dict[str, Any]:
+        """Show a speaker."""
+        answer = self._ask("GET", _route_of(speaker_id))
+        return self._check(answer, has_shape(answer, SPEAKER))
+
     def delete(self, speaker_id: str) -> dict[str, Any]:
         """Forget a speaker."""
-        answer = self._ask("DELETE", f"/speakers/{quote(speaker_id, safe='')}")
+        answer = self._ask("DELETE", _route_of(speaker_id))
         return self._check(answer, has_shape(answer, DONE))
 
     def _send(
@@ -151,6 +157,10 @@ class VoiceServer:
             f"What answers at {self.url} is no service of this kind. Received: {received}",
             "Name the address of the service with --server or DUET_URL.",
         )
+
+
+def _route_of(speaker_id: str) -> str:
+    return f"/speakers/{quote(speaker_id, safe='')}"
 
 
 def has_shape(value: object, shape: Any) -> bool:

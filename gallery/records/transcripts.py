@@ -89,6 +89,11 @@ def read(connection: Connection, codec: Codec, transcript_id: str) -> KeptTransc
     return _transcript(codec, row, turns)
 
 
+def get(connection: Connection, codec: Codec, transcript_id: str) -> KeptTranscript:
+    """Read a transcript without its turns, as `read` does."""
+    return _transcript(codec, _row(connection, transcript_id), ())
+
+
 def page(connection: Connection, codec: Codec, offset: int, limit: int) -> TranscriptPage:
     """List transcripts without their turns, newest first. Raises InvalidRequestError."""
     if not 1 <= limit <= MAX_PAGE or offset < 0:

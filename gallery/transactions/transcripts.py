@@ -26,6 +26,14 @@ class TranscriptTransactions(Transactions):
             audit.append(connection, "read_transcript", "read")
             return transcript
 
+    def get_transcript(self, transcript_id: str) -> KeptTranscript:
+        """Return a transcript without its turns, as a list does.
+
+        Raises TranscriptNotFoundError, StoreUnavailableError.
+        """
+        with self.database.read() as connection:
+            return transcripts.get(connection, self.codec, transcript_id)
+
     def list_transcripts(self, offset: int = 0, limit: int = 50) -> TranscriptPage:
         """List transcripts without their turns, newest first. Raises InvalidRequestError."""
         with self.database.read() as connection:

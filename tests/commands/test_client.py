@@ -98,7 +98,9 @@ def test_the_way_of_a_speaker(
         "ann",
         0.7,
     )
-    assert run("delete", "ann", *at, input="n\n").exit_code == 1
+    asked = run("delete", "ann", *at, input="n\n")
+    assert asked.exit_code == 1
+    assert "Delete Ann Lee (ann) and everything" in asked.output
     assert "ann" in run("list", *at).stdout
 
 
@@ -148,7 +150,10 @@ def test_what_the_service_refuses_is_told(
         result = run("identify", folder / name, "--local-fallback", *at)
         assert (result.exit_code, result.stdout) == (1, "")
         assert code in result.stderr
-    assert "person_not_found" in run("delete", "nobody", "--yes", *at).stderr
+    for words in (("nobody",), ("nobody", "--yes")):
+        refused = run("delete", *words, *at)
+        assert "person_not_found" in refused.stderr
+        assert refused.stdout == "", "nothing is asked about nobody"
 
 
 def test_something_else_on_the_port(run: Callable[..., Result], folder: Path) -> None:

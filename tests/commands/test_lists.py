@@ -49,10 +49,28 @@ def test_groups_are_deleted_once_somebody_says_so(
     assert "group_not_found" in run("groups", "delete", "staff").stderr
 
 
-def test_nothing_is_asked_about_an_unknown_visitor_who_is_not_there(
+@pytest.mark.parametrize(
+    ("kept", "code"),
+    [
+        ("people", "person_not_found"),
+        ("groups", "group_not_found"),
+        ("strangers", "stranger_not_found"),
+        ("transcripts", "transcript_not_found"),
+    ],
+)
+def test_nothing_is_asked_about_what_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str, code: str
+) -> None:
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
+    refused = run(kept, "delete", "nobody")
+    assert refused.stdout == ""
+    assert code in refused.stderr
+
+
+def test_a_person_without_templates_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
-    refused = run("strangers", "delete", "nobody")
-    assert refused.stdout == ""
-    assert "stranger_not_found" in refused.stderr
+    run("people", "create", "ann")
+    listed = run("people", "templates", "ann")
+    assert (listed.stdout, listed.stderr) == ("", "The person has no template.\n")

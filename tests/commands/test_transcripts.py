@@ -45,7 +45,9 @@ def test_what_is_kept_is_listed_shown_and_deleted(
     shown = run("transcripts", "show", transcript_id, "--format", "json").output
     assert json.loads(shown)["title"] == "talk.wav"
     assert run("transcripts", "show", transcript_id, "--format", "vtt").output.startswith("WEBVTT")
-    assert run("transcripts", "delete", transcript_id, typed="n\n").exit_code == 1
+    asked = run("transcripts", "delete", transcript_id, typed="n\n")
+    assert asked.exit_code == 1
+    assert f"Delete the transcript {transcript_id} of talk.wav, 3.0 s?" in asked.output
     assert transcript_id in run("transcripts", "list").stdout
     assert run("transcripts", "delete", transcript_id, "--yes").exit_code == 0
     gone = run("transcripts", "show", transcript_id)
