@@ -186,12 +186,17 @@ def test_a_query_or_form_that_is_no_utf_8_is_refused(client: FlaskClient, bad: s
 
 
 def test_a_multipart_field_that_is_no_utf_8_is_refused(client: FlaskClient) -> None:
-    part = b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nJos%b\r\n--x--\r\n'
+    part = b'--x\r\nContent-Disposition: form-data; name="name"%b\r\n\r\nJos%b\r\n--x--\r\n'
 
-    def send(name: bytes) -> TestResponse:
+    def send(name: bytes, more: bytes = b"") -> TestResponse:
         content_type = "multipart/form-data; boundary=x"
-        return client.post("/Identification_Request", data=part % name, content_type=content_type)
+        data = part % (more, name)
+        return client.post("/Identification_Request", data=data, content_type=content_type)
 
     message = assert_error(send(b"\xe9"), 400, "invalid_request")["message"]
-    assert message == "The fields of a form must be text in UTF-8. Some are not."
-    assert "José" in assert_error(send("é".encode()), 404, "media_not_found")["message"]
+    assert message == "The fields and file names of a form must be text in UTF-8. Some are not."
+    for name in ("é", "\ufffd"):
+        message = assert_error(send(name.encode()), 404, "media_not_found")["message"]
+        assert f"Jos{name}" in message
+    older = send(b"\xe9", b"\r\nContent-Type: text/plain; charset=iso-8859-1")
+    assert "José" in assert_error(older, 404, "media_not_found")["message"]

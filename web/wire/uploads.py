@@ -7,6 +7,7 @@ lock is free is removed. Units: bytes, seconds.
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import tempfile
 import time
@@ -18,9 +19,9 @@ from typing import IO, Any
 from urllib.parse import unquote_to_bytes
 
 from flask import Flask, Request, current_app, request
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
-from werkzeug.formparser import FormDataParser
+from werkzeug.formparser import FormDataParser, MultiPartParser
 
 from utils.config import Settings
 from utils.errors import NO_ROOM, ConfigError, InvalidRequestError, StorageFullError
@@ -38,7 +39,30 @@ FORM_MEMORY_BYTES = 512 * 1024
 of the files too, at least 64 KiB at a time.
 """
 MAX_FORM_PARTS = 16
-_REPLACED = "\ufffd"
+_STRICT = "duet_utf_8"
+
+
+def _decode(data: Any, _errors: str = "strict", /) -> tuple[str, int]:
+    """Decode UTF-8. Other bytes are an error, also for callers who would have them replaced."""
+    return codecs.lookup("utf-8").decode(data)
+
+
+def _find_codec(name: str) -> codecs.CodecInfo | None:
+    if name != _STRICT:
+        return None
+    return codecs.CodecInfo(codecs.lookup("utf-8").encode, _decode, name=_STRICT)
+
+
+codecs.register(_find_codec)
+
+
+class _StrictFieldParser(MultiPartParser):
+    """Werkzeug's parser of multipart forms, but a field that is no UTF-8 is an error."""
+
+    def get_part_charset(self, headers: Headers) -> str:
+        """Name the codec of a part. Every byte is a sign of iso-8859-1, where a part states it."""
+        charset = super().get_part_charset(headers)
+        return charset if charset == "iso-8859-1" else _STRICT
 
 
 class _StrictFormParser(FormDataParser):
@@ -47,6 +71,20 @@ class _StrictFormParser(FormDataParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["silent"] = False
         super().__init__(*args, **kwargs)
+
+    def _parse_multipart(
+        self, stream: IO[bytes], _mimetype: str, length: int | None, options: dict[str, str]
+    ) -> Any:
+        parser = _StrictFieldParser(
+            self.stream_factory,
+            self.max_form_memory_size,
+            self.cls,
+            max_form_parts=self.max_form_parts,
+        )
+        boundary = options.get("boundary", "").encode("ascii")
+        if not boundary:
+            raise ValueError("a form without a boundary")
+        return stream, *parser.parse(stream, boundary, length)
 
     def _parse_urlencoded(self, stream: IO[bytes], *about: Any) -> Any:
         data = stream.read()
@@ -76,7 +114,6 @@ class UploadRequest(Request):
             super()._load_form_data()
         if None in self.form or None in self.files:
             raise InvalidRequestError("Each part of a form must have a name. One has none.")
-        _refuse_replaced(self.form)
 
     def _refuse_compression(self) -> None:
         """A small body could become a large one. Raises ContentTypeError."""
@@ -120,15 +157,6 @@ def refuse_other_encodings(data: bytes, what: str) -> None:
         ) from None
 
 
-def _refuse_replaced(form: MultiDict[str, str]) -> None:
-    """Refuse fields in which Werkzeug has put a sign for bytes that are no UTF-8.
-
-    Raises InvalidRequestError.
-    """
-    if any(_REPLACED in "".join(texts) for texts in form.listvalues()):
-        raise InvalidRequestError("The fields of a form must be text in UTF-8. Some are not.")
-
-
 def _new_file(folder: Path) -> IO[bytes]:
     stream = tempfile.NamedTemporaryFile(dir=folder, prefix=PREFIX)  # noqa: SIM115 - closed when the request ends
     fcntl.flock(stream, fcntl.LOCK_EX)
@@ -151,6 +179,10 @@ def reading_body() -> Iterator[None]:
         if error.errno in NO_ROOM:
             raise StorageFullError("The server has no room left for the upload.") from error
         raise
+    except UnicodeDecodeError:
+        raise InvalidRequestError(
+            "The fields and file names of a form must be text in UTF-8. Some are not."
+        ) from None
     except ValueError:
         raise InvalidRequestError(
             "The form cannot be parsed. It must be multipart/form-data with a boundary, complete"
