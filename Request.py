@@ -20,6 +20,12 @@ Examples:
 
 from __future__ import annotations
 
+import signal
+
+AT_ONCE = __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+if AT_ONCE:  # until `main`, whose packages take a while to load
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import codecs
 import contextlib
@@ -69,7 +75,7 @@ class NotOursError(Exception):
 def main(argv: list[str] | None = None) -> int:
     """Run the client.
 
-    Exit status: 0 answered, 1 refused by the service, 2 wrong use or no service.
+    Exit status: 0 answered, 1 refused by the service, 2 wrong use or no service, 130 Ctrl+C.
     """
     write_every_sign()
     args = parse(argv)
@@ -80,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
     except NotOursError as error:
         return fail(f"{args.url} answered {error}. Is it a Duet ID service?")
     except KeyboardInterrupt:
-        return fail("Stopped before there was an answer.")
+        return fail("Stopped before there was an answer.", status=130)
     except (OSError, UnicodeEncodeError) as error:  # those of requests are OSErrors
         return fail(say_why(error, args))
 
@@ -380,4 +386,6 @@ def fail(message: str, status: int = 2) -> int:
 
 
 if __name__ == "__main__":
+    if AT_ONCE:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

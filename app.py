@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from utils.python_version import check_python
-
-check_python()  # before the packages, which other versions lack
-
 from utils.interrupts import end_at_once
 
 if __name__ == "__main__":
     end_at_once()  # until the service begins: its packages take a while to load
+
+from utils.python_version import check_python
+
+check_python()  # before the packages, which other versions lack
 
 from web.server.serve import command
 

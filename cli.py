@@ -6,14 +6,14 @@ The commands are in commands/. Exit status: 0 done, 1 something was refused, 2 w
 
 from __future__ import annotations
 
-from utils.python_version import check_python
-
-check_python()  # before the packages, which other versions lack
-
 from utils.interrupts import end_at_once, leave_in_order
 
 if __name__ == "__main__":
     end_at_once()  # until a command begins: its packages take a while to load
+
+from utils.python_version import check_python
+
+check_python()  # before the packages, which other versions lack
 
 import click
 

@@ -150,6 +150,42 @@ def test_an_interrupt_while_the_program_loads_is_no_fault(
     assert bool(done.stderr) is bool(said)
 
 
+INTERRUPTED = """
+import importlib.abc, os, runpy, signal, sys
+
+class Interrupt(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, *_):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+
+module, *sys.argv = sys.argv[1:]
+sys.meta_path.insert(0, Interrupt())
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs a program, which is interrupted when it loads a module."""
+
+
+@pytest.mark.usefixtures("in_terminal")
+@pytest.mark.parametrize(
+    ("module", "program", "status", "said"),
+    [
+        ("argparse", "Request.py", -signal.SIGINT, ""),
+        ("requests", "Request.py", -signal.SIGINT, ""),
+        # Loaded once the clip is about to be sent
+        ("netrc", "Request.py cli.py", 130, "Stopped before there was an answer.\n"),
+        ("utils.python_version", "cli.py", -signal.SIGINT, ""),
+        ("utils.python_version", "app.py", -signal.SIGINT, ""),
+        ("click", "app_web.py", -signal.SIGINT, ""),
+    ],
+)
+def test_an_interrupt_while_a_module_is_loaded_prints_no_traceback(
+    module: str, program: str, status: int, said: str
+) -> None:
+    words = [sys.executable, "-c", INTERRUPTED, module, *program.split()]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", said)
+
+
 @pytest.mark.usefixtures("in_terminal")
 def test_an_interrupt_ends_a_command_in_order() -> None:
     program = Program("program")

@@ -21,6 +21,17 @@ BUSY = {"error": {"code": "busy", "message": "Busy.", "hint": ""}}
 CHALLENGE = {"challenge_id": "7-ab", "digits": "482913", "expires_s": 45}
 
 
+def test_an_interrupt_ends_the_program_with_its_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Request, "run", interrupt)
+    assert main(["a.mp4"]) == 130
+    assert capsys.readouterr().err == "Stopped before there was an answer.\n"
+
+
 class BusyTwice(BaseHTTPRequestHandler):
     """Answers 503 `busy` to the first two clips. Its challenge is `CHALLENGE`."""
 
