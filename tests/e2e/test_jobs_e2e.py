@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from gallery.database.base import Database
 from gallery.database.open import open_database
 from gallery.records.jobs import Job, Jobs
 from gallery.tables import job_items
+from tests.support.half_sent import send_all_but_the_end
 from tests.support.media import write_clip
 from tests.support.service import ROOT, Service, environment, running
 from tests.support.tiny import tiny_models
@@ -118,7 +120,26 @@ def test_a_job_goes_on_after_the_service_was_killed(
     end_leases(tmp_path)
     with running(tmp_path, "app.py", model_dir=models) as service:
         until(partial(has_done, service, job_id, FILES))
+        assert_it_stops_without_its_main_process(service, clips / "p0" / "clip.mp4")
     assert not (tmp_path / "data/media/.jobs" / job_id).exists()
+
+
+def assert_it_stops_without_its_main_process(service: Service, clip: Path) -> None:
+    """Kill the main process alone: what was begun is answered, and nothing else is taken."""
+    (worker,) = service.worker_pids()
+    connection, rest = send_all_but_the_end(service, clip)
+    service.process.kill()
+    until(lambda: not is_open(service.port))
+    connection.send(rest)
+    assert connection.getresponse().status == 200
+    connection.close()
+    until(lambda: not Path(f"/proc/{worker}").exists())
+
+
+def is_open(port: int) -> bool:
+    """Whether somebody listens on a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def heed_ctrl_c() -> None:

@@ -13,6 +13,7 @@ from tests.support.media import write_clip
 from tests.support.service import Service, running
 from tests.support.tiny import tiny_models
 from tests.support.waiting import LIMIT_S, until
+from web.server.gunicorn_worker import IGNORED
 
 
 def signal_all(service: Service, number: signal.Signals) -> None:
@@ -29,6 +30,13 @@ def has_signal_waiting(pid: int) -> bool:
     return any(int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd", "ShdPnd")))
 
 
+def signals_ignored_by(pid: int) -> set[int]:
+    """The signals that a process ignores."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    mask = next(int(line.split()[1], 16) for line in lines if line.startswith("SigIgn"))
+    return {number for number in range(1, 65) if mask >> number - 1 & 1}
+
+
 @pytest.mark.e2e
 @pytest.mark.usefixtures("in_terminal")
 @pytest.mark.parametrize("sent", [[signal.SIGINT, signal.SIGINT], [signal.SIGHUP]])
@@ -40,7 +48,13 @@ def test_a_terminal_ends_the_service_in_order(tmp_path: Path, sent: list[signal.
     (left / "gallery.db").touch()
     with running(tmp_path, "app.py", model_dir=models) as service:
         assert not left.exists(), "a start removes what a killed restore left"
+        workers = service.worker_pids()
+        for pid in (service.process.pid, *workers):
+            assert signals_ignored_by(pid) >= set(IGNORED)
         connection, rest = send_all_but_the_end(service, clip)
+        for number in IGNORED:
+            signal_all(service, number)
+        assert service.worker_pids() == workers
         for number in sent:
             signal_all(service, number)
         connection.send(rest)

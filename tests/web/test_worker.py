@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from gunicorn.config import Config
@@ -23,6 +27,28 @@ def connected() -> Iterator[tuple[gunicorn_worker.Worker, TConn, socket.socket]]
     ours, theirs = socket.socketpair()
     with ours, theirs:
         yield worker, TConn(worker.cfg, ours, ("127.0.0.1", 1), ("127.0.0.1", 2)), theirs
+
+
+def test_a_worker_whose_main_process_is_gone_stops_in_order_and_in_time() -> None:
+    ended: list[str] = []
+    app = SimpleNamespace(end_talks=lambda: ended.append("talks"))
+    worker = gunicorn_worker.Worker(
+        age=1,
+        ppid=os.getppid(),
+        sockets=[],
+        app=app,
+        timeout=30,
+        cfg=Config(),
+        log=logging.getLogger(),
+    )
+    worker.tmp.close()
+    worker.method_queue = SimpleNamespace(defer=lambda _: None)
+    assert worker.is_parent_alive()
+    assert (worker.alive, ended, signal.alarm(0)) == (True, [], 0)
+    worker.ppid = -1
+    assert not worker.is_parent_alive()
+    assert (worker.alive, ended) == (False, ["talks"])
+    assert 0 < signal.alarm(0) <= worker.cfg.graceful_timeout
 
 
 def test_a_head_that_trickles_in_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

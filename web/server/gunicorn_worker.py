@@ -33,6 +33,11 @@ FIRST_BYTE_S = 5.0
 LINGER_S = 2.0
 _HANDSHAKE = b"\x16"  # type of the first record of TLS (RFC 8446, 5.1)
 LINGER_READS = 16
+IGNORED = (signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
+"""Signals by which gunicorn changes how many workers there are, and opens its logs anew.
+
+There is one worker, and the log goes to stdout.
+"""
 FAULTS: dict[type[ParseException], str] = {
     errors.InvalidRequestLine: "a first line that is none",
     errors.InvalidRequestMethod: "a method of other letters than A to Z",
@@ -48,6 +53,12 @@ FAULTS: dict[type[ParseException], str] = {
 
 class TlsSpokenError(Exception):
     """A client speaks https to a port that speaks http."""
+
+
+def ignore_signals() -> None:
+    """Ignore what changes nothing in this service, or would end or double it."""
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class Worker(ThreadWorker):
@@ -66,6 +77,22 @@ class Worker(ThreadWorker):
         """Leave it to the main process what a terminal that closes means."""
         super().init_signals()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        ignore_signals()
+
+    def is_parent_alive(self) -> bool:
+        """Whether the main process is there. If it was killed, stop as after its SIGTERM.
+
+        The port is free at once for the next service. The main process would kill what does
+        not stop in time, so an alarm does.
+        """
+        if super().is_parent_alive():
+            return True
+        self.handle_exit(signal.SIGTERM, None)
+        self.set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()
+        signal.alarm(self.cfg.graceful_timeout)
+        return False
 
     def handle(self, conn: Any) -> Any:
         """Serve one request of a connection, with limits on stalls and on its head.

@@ -29,6 +29,7 @@ from utils.path_option import PathOption
 from utils.printed import Printed
 from utils.subjects import PREFIX
 from web import VERSION
+from web.server.gunicorn_worker import ignore_signals
 from web.server.logs import start_log
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Service(BaseApplication):
             "control_socket_disable": True,
             # Proxies are believed by DUET_TRUSTED_PROXIES alone (web/guard/auth.py)
             "forwarded_allow_ips": "",
-            "when_ready": self._heed_hangups,
+            "when_ready": self._settle_signals,
             "worker_exit": self._stop,
         }
         if self._settings.server.tls_cert and self._settings.server.tls_key:
@@ -132,11 +133,13 @@ class Service(BaseApplication):
         if self._live_room is not None:
             self._live_room.is_closing = True
 
-    def _heed_hangups(self, arbiter: Any) -> None:
+    def _settle_signals(self, arbiter: Any) -> None:
         """End in order when the terminal closes. Behind `nohup`, go on.
 
         gunicorn would start another worker: the settings are read once, so it gains nothing.
+        Its other signals would, too, or start another service (USR2).
         """
+        ignore_signals()
         if self._outlives_terminal:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         else:
