@@ -43,7 +43,7 @@ def signals_ignored_by(pid: int) -> set[int]:
 def test_a_terminal_ends_the_service_in_order(tmp_path: Path, sent: list[signal.Signals]) -> None:
     models = tiny_models(tmp_path / "models")
     clip = write_clip(tmp_path / "ann.mp4", person=1)
-    left = tmp_path / "data" / "tmp" / "duet-left"
+    left = tmp_path / "data" / "tmp" / "duet-leftover"
     left.mkdir(parents=True)
     (left / "gallery.db").touch()
     with running(tmp_path, "app.py", model_dir=models) as service:
