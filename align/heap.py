@@ -3,7 +3,7 @@
 glibc gives every thread its own arena and keeps what each once needed, which is much
 for pictures. An arena beside the first grows by heaps of 64 MB. Where one is full, each
 large piece takes a new heap and gives it back, and all its pages are faulted in anew
-(docs/measurements/service.md).
+(docs/research/request.md).
 """
 
 from __future__ import annotations
