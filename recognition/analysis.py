@@ -31,11 +31,10 @@ from utils.arrays import Float32Array
 from utils.beside import beside
 from utils.clock import timed
 from utils.config import Settings
-from utils.errors import BusyError
+from utils.fair_semaphore import FairSemaphore
 from utils.media import AlignedFace, Capture, FaceAnalysis, OtherFace, Waveform
 from utils.modality import Embedding, Modality, PerModality
 from utils.right_of_way import CLIPS
-from utils.turns import Turns
 
 WAIT_S = 60.0
 
@@ -79,9 +78,9 @@ class Analyser:
         self._settings = settings
         self._wait_s = wait_s
         self._looking = Looking(encoders.face, in_turn=settings.capture.accuracy != "thorough")
-        self._slots = Turns(settings.limits.slots)
+        self._slots = FairSemaphore(settings.limits.slots)
         self._most_waiting = max(1, settings.limits.threads // 2)
-        self._places = Turns(settings.limits.slots + self._most_waiting)
+        self._places = FairSemaphore(settings.limits.slots + self._most_waiting)
         self.encoder_ids = PerModality(
             fused=encoders.fusion.encoder_id,
             face=encoders.face.encoder_id,
@@ -186,7 +185,11 @@ class Analyser:
         slots = self._settings.limits.slots
         waiting = f"{self._most_waiting} clips wait for their turn already."
         taken = f"All {slots} recognition slots were taken for {self._wait_s:g} s."
-        with _hold(self._places, 0, waiting), _hold(self._slots, self._wait_s, taken), CLIPS.take():
+        with (
+            self._places.hold(0, waiting),
+            self._slots.hold(self._wait_s, taken),
+            CLIPS.take(),
+        ):
             question.timings["wait"] = (time.perf_counter() - question.started) * 1000
             yield
 
@@ -247,14 +250,3 @@ class Analyser:
         if Modality.VOICE not in embeddings:
             missing[Modality.VOICE] = why_no_voice(capture, self._settings.capture.min_speech_s)
         return missing
-
-
-@contextmanager
-def _hold(places: Turns, wait_s: float, refusal: str) -> Iterator[None]:
-    """Hold one of the places. Raises BusyError where none is free within `wait_s`."""
-    if not places.acquire(timeout=wait_s):
-        raise BusyError(refusal)
-    try:
-        yield
-    finally:
-        places.release()

@@ -31,7 +31,8 @@ from speech.transcription_session import TranscriptionSession
 from speech.transcripts import Transcript
 from utils.arrays import Float32Array
 from utils.config import Settings
-from utils.errors import BusyError, InvalidRequestError, SpeechUnavailableError
+from utils.errors import InvalidRequestError, SpeechUnavailableError
+from utils.fair_semaphore import FairSemaphore
 
 WAIT_S = 60.0
 
@@ -172,7 +173,7 @@ class Scribe:
     def __init__(self, settings: Settings, *, wait_s: float = WAIT_S) -> None:
         self._settings = settings.speech
         self._count = settings.limits.slots
-        self._slots = threading.Semaphore(self._count)
+        self._slots = FairSemaphore(self._count)
         self._wait_s = wait_s
         self._lock = threading.Lock()
         self._transcriber: Transcriber | None = None
@@ -223,13 +224,14 @@ class Scribe:
         """
         transcriber = self.load()
         _check_language(recording.language, transcriber.model)
+        taken = f"All {self._count} slots for recordings were taken for {self._wait_s:g} s."
         sound = open_sound_apart(
             recording.path,
             max_s=self._settings.max_speech_s,
             filename=recording.filename,
             is_separate=recording.is_separate,
         )
-        with self._slot(), sound as stream:
+        with self._slots.hold(self._wait_s, taken), sound as stream:
             yield Writing(stream, recording, transcriber, self._watcher)
 
     def _load(self) -> Transcriber:
@@ -249,17 +251,6 @@ class Scribe:
 
     def _load_named(self, model: str) -> Transcriber:
         return load_engine(model, threads=count_threads(self._settings.speech_threads))
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        if not self._slots.acquire(timeout=self._wait_s):
-            raise BusyError(
-                f"All {self._count} slots for recordings were taken for {self._wait_s:g} s."
-            )
-        try:
-            yield
-        finally:
-            self._slots.release()
 
 
 def _check_language(language: str | None, model: SpeechModel) -> None:

@@ -1,4 +1,4 @@
-"""Places that are given in turn.
+"""A semaphore whose places are given in turn.
 
 A `threading.Semaphore` lets whoever comes at the right moment go before those who wait.
 """
@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from utils.errors import BusyError
 
 
-class Turns:
+class FairSemaphore:
     """A number of places. Who waits longest gets the next one."""
 
     def __init__(
@@ -43,6 +46,16 @@ class Turns:
             if not turn.is_set():
                 self._waiting.remove(turn)
             return turn.is_set()
+
+    @contextmanager
+    def hold(self, timeout: float, refusal: str) -> Iterator[None]:
+        """Hold a place. Raises BusyError with `refusal` where none is free in time."""
+        if not self.acquire(timeout):
+            raise BusyError(refusal)
+        try:
+            yield
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Give the place to who waits longest."""
