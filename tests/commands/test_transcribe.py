@@ -15,7 +15,6 @@ import cli
 from commands import transcribe
 from jobs.transcribing import is_named_by_face
 from speech import models
-from speech.scribe import Scribe
 from tests.support.recordings import (
     DATA,
     ENGLISH,
@@ -32,14 +31,6 @@ def talk(tmp_path: Path) -> Path:
     path = tmp_path / "talk.wav"
     soundfile.write(path, syllables(3.0), RATE_HZ)
     return path
-
-
-@pytest.fixture
-def wordy(monkeypatch: pytest.MonkeyPatch) -> WordyEngine:
-    """An engine that writes a word each half second."""
-    engine = WordyEngine()
-    monkeypatch.setattr(Scribe, "_load", lambda _: engine)
-    return engine
 
 
 def run(*words: Any, env: dict[str, str] | None = None) -> Result:

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from gallery.store import Store
+from gallery.store import NewPerson, Store
+from tests.support.templates import face, voice
+from utils.errors import StorageFullError
 
 
 @contextmanager
@@ -38,6 +40,20 @@ def small_disk(folder: Path, size: str) -> Iterator[Callable[[str], object]]:
         )
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
+
+
+def check_full_disk(store: Store, grow: Callable[[], object]) -> None:
+    """Enrol until the disk is full: nobody is there in part, and the rest fits once it grew."""
+    with pytest.raises(StorageFullError):
+        for i in range(5000):
+            store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])
+    done = store.count()
+    assert done > 10
+    people = store.list_people(limit=1000).people
+    assert all(person.templates == {"face": 1, "voice": 1} for person in people)
+    grow()
+    store.enroll(NewPerson("after"), [face(1)])
+    assert store.count() == done + 1
 
 
 def limit_pages(store: Store, pages: int) -> dict[str, int]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from gallery.store import Store
     from recognition.recognizer import Recognizer
+    from tests.support.recordings import WordyEngine
     from utils.config import Settings
 
 
@@ -133,3 +134,14 @@ def store(store_url: str) -> Iterator[Store]:
     opened = Store(open_database(store_url))
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def wordy(monkeypatch: pytest.MonkeyPatch) -> WordyEngine:
+    """An engine of speech to text that writes a word each half second."""
+    from speech.scribe import Scribe
+    from tests.support.recordings import WordyEngine
+
+    engine = WordyEngine()
+    monkeypatch.setattr(Scribe, "_load", lambda _: engine)
+    return engine

@@ -7,6 +7,7 @@ a word for each half second of a window. `tiny_english` is the real one.
 from __future__ import annotations
 
 import functools
+import io
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +73,15 @@ def syllables(seconds: float, person: int = 1, level: float = 0.3) -> Float32Arr
 def silence(seconds: float) -> Float32Array:
     """Digital silence, 16 kHz (n,)."""
     return media_sound.silence(seconds, RATE_HZ)
+
+
+def wav(sound: Float32Array | None = None) -> tuple[io.BytesIO, str]:
+    """A file for a form: sound (n,), 16 kHz; 3 s of speech unless it is given."""
+    buffer = io.BytesIO()
+    sound = syllables(3.0) if sound is None else sound
+    soundfile.write(buffer, sound, RATE_HZ, format="WAV")
+    buffer.seek(0)
+    return buffer, "talk.wav"
 
 
 def read_english(name: str) -> Float32Array:

@@ -9,10 +9,19 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.support.fixtures import app, client, clip, gallery, quick_schema, recognizer, settings
+from tests.support.fixtures import (
+    app,
+    client,
+    clip,
+    gallery,
+    quick_schema,
+    recognizer,
+    settings,
+    wordy,
+)
 from tests.support.shapes import enroll, media
 
-__all__ = ["app", "client", "clip", "gallery", "quick_schema", "recognizer", "settings"]
+__all__ = ["app", "client", "clip", "gallery", "quick_schema", "recognizer", "settings", "wordy"]
 
 
 @pytest.fixture

@@ -14,12 +14,11 @@ import pytest
 import soundfile
 from flask.testing import FlaskClient
 
-from speech.scribe import Scribe
 from tests.support.gallery_parts import ClipAligner, StubFace, StubVoice, clip, direction
 from tests.support.media import scene, write_video
 from tests.support.media_sound import speech as syllables_48k
 from tests.support.processes import note_processes
-from tests.support.recordings import WordyEngine, silence, syllables
+from tests.support.recordings import silence, syllables, wav
 from tests.support.shapes import assert_error, enroll, send
 from utils.arrays import RATE_HZ, Float32Array, ImageArray
 from utils.media import Capture, Waveform
@@ -30,12 +29,7 @@ STRANGER = 77
 Sounds = Callable[[int], None]
 
 
-@pytest.fixture(autouse=True)
-def wordy(monkeypatch: pytest.MonkeyPatch) -> WordyEngine:
-    """An engine that writes a word each half second."""
-    engine = WordyEngine()
-    monkeypatch.setattr(Scribe, "_load", lambda _: engine)
-    return engine
+pytestmark = pytest.mark.usefixtures("wordy")
 
 
 @pytest.fixture
@@ -58,14 +52,6 @@ def people(client: FlaskClient, sounds_like: Sounds) -> FlaskClient:
     enroll(client, "ben")
     sounds_like(1)
     return client
-
-
-def wav(sound: Float32Array | None = None) -> tuple[io.BytesIO, str]:
-    buffer = io.BytesIO()
-    sound = syllables(3.0) if sound is None else sound
-    soundfile.write(buffer, sound, RATE_HZ, format="WAV")
-    buffer.seek(0)
-    return buffer, "talk.wav"
 
 
 @pytest.fixture(scope="module")

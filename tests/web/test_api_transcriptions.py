@@ -13,28 +13,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from speech import models
-from speech.scribe import Scribe
-from tests.support.recordings import WordyEngine, silence, syllables
+from tests.support.recordings import WordyEngine, silence, syllables, wav
 from tests.support.shapes import assert_error, send
-from utils.arrays import RATE_HZ, Float32Array
+from utils.arrays import RATE_HZ
 
 URL = "/v1/audio/transcriptions"
 
 
-@pytest.fixture(autouse=True)
-def wordy(monkeypatch: pytest.MonkeyPatch) -> WordyEngine:
-    """An engine that writes a word each half second."""
-    engine = WordyEngine()
-    monkeypatch.setattr(Scribe, "_load", lambda _: engine)
-    return engine
-
-
-def wav(sound: Float32Array | None = None) -> tuple[io.BytesIO, str]:
-    buffer = io.BytesIO()
-    sound = syllables(3.0) if sound is None else sound
-    soundfile.write(buffer, sound, RATE_HZ, format="WAV")
-    buffer.seek(0)
-    return buffer, "talk.wav"
+pytestmark = pytest.mark.usefixtures("wordy")
 
 
 def events(text: str) -> list[dict[str, Any]]:
