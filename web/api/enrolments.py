@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import Response, request
 from flask_restx import Namespace, Resource
-from werkzeug.datastructures import FileStorage
 
 from align.sniff import SNIFF_BYTES
 from gallery.audit import ACTOR
@@ -35,7 +34,7 @@ from web.api.jobs import FORM_ERRORS, READ_ERRORS, job_body
 from web.state import jobs, settings, store, wake_jobs
 from web.wire import parse
 from web.wire.hints import HINTS
-from web.wire.schema.base import REQUEST_ID, document_errors
+from web.wire.schema.base import REQUEST_ID, add_file, add_flag, document_errors
 from web.wire.schema.enrolments import ENROLMENT_PLAN, FILE_RECEIVED
 from web.wire.schema.jobs import JOB
 
@@ -71,20 +70,18 @@ PAGE = {
 }
 
 plan_form = ns.parser()
-plan_form.add_argument(
+add_file(
+    plan_form,
     "listing",
-    type=FileStorage,
-    location="files",
-    required=True,
-    help="the files that are to be enrolled, as JSON: a list of objects with `name` (the path),"
+    "the files that are to be enrolled, as JSON: a list of objects with `name` (the path),"
     f" `bytes`, and `head`, the first {SNIFF_BYTES} bytes or fewer in base64, if it is known what"
     f" they are. Up to {MAX_LISTED} files",
+    required=True,
 )
-plan_form.add_argument(
+add_file(
+    plan_form,
     "table",
-    type=FileStorage,
-    location="files",
-    help="CSV with the columns person_id, name, file (several columns may begin with `file`), and"
+    "CSV with the columns person_id, name, file (several columns may begin with `file`), and"
     " if you like note, consent, retention_days. Without it the first folder of each file names"
     " the person, or else the file does",
 )
@@ -115,20 +112,13 @@ plan_form.add_argument(
     help="for how many days those are kept whose row does not say it. Without it, they are kept"
     " for ever",
 )
-plan_form.add_argument(
+add_flag(
+    plan_form,
     "force",
-    location="form",
-    choices=("true", "false"),
-    default="false",
-    help="true: store even if a clip looks like somebody else, is not of one person, or is poor",
+    "true: store even if a clip looks like somebody else, is not of one person, or is poor",
 )
 report_form = ns.parser()
-report_form.add_argument(
-    "table",
-    type=FileStorage,
-    location="files",
-    help="the table of the enrolment. It is read for the names, and not kept",
-)
+add_file(report_form, "table", "the table of the enrolment. It is read for the names, and not kept")
 report_form.add_argument(
     "encoding",
     location="form",
@@ -137,7 +127,7 @@ report_form.add_argument(
     help="how the table is written",
 )
 file_form = ns.parser()
-file_form.add_argument("media", type=FileStorage, location="files", required=True, help="the clip")
+add_file(file_form, "media", "the clip", required=True)
 
 
 @ns.route("/preview")

@@ -11,7 +11,6 @@ from typing import Any
 
 from flask import request
 from flask_restx import Namespace, Resource
-from werkzeug.datastructures import FileStorage
 
 from gallery.overview import overview
 from gallery.overview.overview import GalleryMap, Similarity
@@ -25,7 +24,7 @@ from utils.modality import Modality
 from web.api.identify import MEDIA_HELP, UPLOAD_ERRORS
 from web.state import recognizer
 from web.wire import parse
-from web.wire.schema.base import document_errors
+from web.wire.schema.base import add_file, document_errors
 from web.wire.schema.gallery import (
     DUPLICATES,
     GALLERY_MAP,
@@ -81,7 +80,7 @@ READ_ERRORS = (
 )
 
 map_form = ns.parser()
-map_form.add_argument("media", type=FileStorage, location="files", required=True, help=MEDIA_HELP)
+add_file(map_form, "media", MEDIA_HELP, required=True)
 
 
 @ns.route("/map")

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import g
 from flask_restx import Namespace, Resource
-from werkzeug.datastructures import FileStorage
 
 from recognition import as_json
 from recognition.requests import IdentificationRequest, VerificationRequest
@@ -21,7 +20,7 @@ from web.state import recognizer, store
 from web.wire import parse
 from web.wire.compared_media import show_compared
 from web.wire.errors import ContentTypeError, UploadBrokenError, UploadTimeoutError
-from web.wire.schema.base import document_errors
+from web.wire.schema.base import add_file, add_flag, document_errors
 from web.wire.schema.recognition import (
     IDENTIFICATION,
     VERIFICATION,
@@ -58,17 +57,9 @@ MEDIA_HELP = (
 )
 
 identify_form = ns.parser()
-identify_form.add_argument(
-    "media", type=FileStorage, location="files", required=True, help=MEDIA_HELP
-)
+add_file(identify_form, "media", MEDIA_HELP, required=True)
 
-identify_form.add_argument(
-    "all_faces",
-    location="form",
-    choices=("true", "false"),
-    default="false",
-    help="true: `others` tells who everybody else in view is, by face",
-)
+add_flag(identify_form, "all_faces", "true: `others` tells who everybody else in view is, by face")
 
 identify_form.add_argument(
     "group",
@@ -79,26 +70,17 @@ identify_form.add_argument(
 identify_form.add_argument("challenge", location="form", help=CHALLENGE_HELP)
 
 verify_form = ns.parser()
-verify_form.add_argument(
-    "media", type=FileStorage, location="files", required=True, help=MEDIA_HELP
-)
+add_file(verify_form, "media", MEDIA_HELP, required=True)
 verify_form.add_argument(
     "person_id",
     location="form",
     help="compare with this person of the gallery, or send `reference`",
 )
-verify_form.add_argument(
-    "reference",
-    type=FileStorage,
-    location="files",
-    help="compare with this clip, or send `person_id`",
-)
-verify_form.add_argument(
+add_file(verify_form, "reference", "compare with this clip, or send `person_id`")
+add_flag(
+    verify_form,
     "show",
-    location="form",
-    choices=("true", "false"),
-    default="false",
-    help="true: the answer shows the faces that were compared, and when there was speech",
+    "true: the answer shows the faces that were compared, and when there was speech",
 )
 verify_form.add_argument("challenge", location="form", help=CHALLENGE_HELP)
 

@@ -39,6 +39,7 @@ from web.wire import parse
 from web.wire.hints import HINTS
 from web.wire.schema.base import (
     REQUEST_ID,
+    add_flag,
     document_errors,
 )
 from web.wire.schema.jobs import (
@@ -99,20 +100,14 @@ job_form.add_argument(
     location="form",
     help="identify: search the people of this group alone. Without it, everybody",
 )
-job_form.add_argument(
+add_flag(
+    job_form,
     "force",
-    location="form",
-    choices=("true", "false"),
-    default="false",
-    help="enroll: store even if a clip looks like somebody who is known under another id, is not of"
+    "enroll: store even if a clip looks like somebody who is known under another id, is not of"
     " one person, or is poor",
 )
-job_form.add_argument(
-    "replace",
-    location="form",
-    choices=("true", "false"),
-    default="false",
-    help="enroll: the first clip of each person replaces what was stored of them",
+add_flag(
+    job_form, "replace", "enroll: the first clip of each person replaces what was stored of them"
 )
 add_transcribe_fields(job_form)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import g, request
 from flask_restx import Namespace, Resource
-from werkzeug.datastructures import FileStorage
 
 from gallery import results
 from gallery.results import MAX_PAGE, SUSPECTS, Kind, Order
@@ -24,7 +23,7 @@ from web.guard.figures import hide_figures
 from web.state import recognizer, store
 from web.wire import parse
 from web.wire.errors import ContentTypeError
-from web.wire.schema.base import document_errors
+from web.wire.schema.base import add_file, add_flag, document_errors
 from web.wire.schema.people import (
     ENROLLED,
     NEW_PERSON,
@@ -97,22 +96,12 @@ SEARCH: dict[str, dict[str, object]] = {
 }
 
 enroll_form = ns.parser()
-enroll_form.add_argument(
-    "media", type=FileStorage, location="files", required=True, help=MEDIA_HELP
-)
-enroll_form.add_argument(
-    "replace",
-    location="form",
-    choices=("true", "false"),
-    default="false",
-    help="true: forget the templates that are stored of this person first",
-)
-enroll_form.add_argument(
+add_file(enroll_form, "media", MEDIA_HELP, required=True)
+add_flag(enroll_form, "replace", "true: forget the templates that are stored of this person first")
+add_flag(
+    enroll_form,
     "force",
-    location="form",
-    choices=("true", "false"),
-    default="false",
-    help="true: store even if the clip looks like somebody who is known under another id, is not of"
+    "true: store even if the clip looks like somebody who is known under another id, is not of"
     " one person, or is poor",
 )
 enroll_form.add_argument(

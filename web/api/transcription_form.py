@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import request
 from flask_restx.reqparse import RequestParser
-from werkzeug.datastructures import FileStorage
 
 from jobs.transcribing import is_named_by_face
 from recognition.voices import KnownVoice
@@ -19,6 +18,7 @@ from speech.subtitles import DIARIZED, FORMATS
 from utils.errors import InvalidRequestError
 from web.state import recognizer
 from web.wire import parse
+from web.wire.schema.base import add_file, add_flag
 
 GRANULARITIES = "timestamp_granularities[]"
 SPEAKERS = "speaker_names[]"
@@ -190,13 +190,7 @@ def add_transcribe_fields(form: RequestParser) -> None:
     form.add_argument(
         "prompt", location="form", default="", help="names and words that may come up"
     )
-    form.add_argument(
-        "who",
-        location="form",
-        choices=("true", "false"),
-        default="false",
-        help="true: text, srt and vtt say who speaks, too",
-    )
+    add_flag(form, "who", "true: text, srt and vtt say who speaks, too")
     form.add_argument(
         SPEAKERS,
         location="form",
@@ -209,12 +203,11 @@ def add_transcribe_fields(form: RequestParser) -> None:
         type=int,
         help=f"how many people speak, 1 to {MOST_SPEAKERS}. Without it, that is found",
     )
-    form.add_argument(
+    add_flag(
+        form,
         "faces",
-        location="form",
-        choices=("true", "false"),
+        "false: the talking face of a video does not help to name who speaks",
         default="true",
-        help="false: the talking face of a video does not help to name who speaks",
     )
     form.add_argument(
         "channels",
@@ -226,12 +219,11 @@ def add_transcribe_fields(form: RequestParser) -> None:
 
 
 transcription_form = RequestParser()
-transcription_form.add_argument(
+add_file(
+    transcription_form,
     "file",
-    type=FileStorage,
-    location="files",
+    "the recording: any sound or video file that a clip may be",
     required=True,
-    help="the recording: any sound or video file that a clip may be",
 )
 transcription_form.add_argument(
     "model", location="form", default="whisper-1", help="any name: the service has one model"
@@ -257,15 +249,11 @@ transcription_form.add_argument(
     default=["segment"],
     help="which times verbose_json has. May come twice",
 )
-transcription_form.add_argument(
+add_flag(
+    transcription_form,
     "stream",
-    location="form",
-    choices=("true", "false"),
-    default="false",
-    help=(
-        "true: the text comes while it is written, as server-sent events"
-        " `transcript.text.delta`, and `transcript.text.done` at the end"
-    ),
+    "true: the text comes while it is written, as server-sent events"
+    " `transcript.text.delta`, and `transcript.text.done` at the end",
 )
 transcription_form.add_argument(
     KNOWN_NAMES,

@@ -16,7 +16,6 @@ from typing import Any
 
 from flask import g, request
 from flask_restx import Namespace, Resource
-from werkzeug.datastructures import FileStorage
 
 from gallery.names import display_name, parse_clip_name, read_clip_person
 from recognition.results import Decision, Outcome
@@ -35,7 +34,7 @@ from web.guard import rejections
 from web.guard.auth import staff_only
 from web.state import recognizer, settings
 from web.wire import parse
-from web.wire.schema.base import document_errors
+from web.wire.schema.base import add_file, document_errors
 
 ns = Namespace("compatible", "For clients of POST /Identification_Request", path="/")
 
@@ -61,9 +60,7 @@ NOTHING = {
 MAX_NAME_BYTES = 255
 
 request_form = ns.parser()
-request_form.add_argument(
-    "media", type=FileStorage, location="files", help=MEDIA_HELP + "; or send `path_dir`"
-)
+add_file(request_form, "media", MEDIA_HELP + "; or send `path_dir`")
 request_form.add_argument(
     "name",
     location="form",

@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import request
 from flask_restx import Namespace, Resource
-from werkzeug.datastructures import FileStorage
 
 from gallery.results import MAX_PAGE
 from recognition.voice_confidence import OWN_THRESHOLD
@@ -26,7 +25,7 @@ from web.compat.speakers.requests import VoiceRequest, read_request
 from web.state import store
 from web.wire import parse
 from web.wire.errors import RoleForbiddenError
-from web.wire.schema.base import document_errors
+from web.wire.schema.base import add_file, add_flag, document_errors
 from web.wire.schema.people import ID_RULE
 from web.wire.schema.service import HEALTH
 
@@ -49,9 +48,7 @@ AUDIO_HELP = (
     f"a recording ({MEDIA_HELP.partition('the clip: ')[2]}); `file` and `files` are read too"
 )
 identify_form = ns.parser()
-identify_form.add_argument(
-    "audio", type=FileStorage, location="files", required=True, help=AUDIO_HELP
-)
+add_file(identify_form, "audio", AUDIO_HELP, required=True)
 identify_form.add_argument(
     "threshold", type=float, location="form", default=OWN_THRESHOLD, help=THRESHOLD_HELP
 )
@@ -62,35 +59,21 @@ register_form.add_argument(
     required=True,
     help=f"id of the speaker: {ID_RULE} (or `anonymousId`)",
 )
-register_form.add_argument(
-    "audio",
-    type=FileStorage,
-    location="files",
-    required=True,
-    help=f"{AUDIO_HELP}, once or more often",
-)
+add_file(register_form, "audio", f"{AUDIO_HELP}, once or more often", required=True)
 register_form.add_argument("name", location="form", help="display name; the id when missing")
 register_form.add_argument(
     "metadata",
     location="form",
     help='a JSON object to keep with the speaker, like `{"nickname": "Ann"}`',
 )
-register_form.add_argument(
+add_flag(
+    register_form,
     "force",
-    location="form",
-    choices=("true", "false"),
-    default="false",
-    help="true: store even if the voice is like that of somebody who is known under another id, or"
+    "true: store even if the voice is like that of somebody who is known under another id, or"
     " the recordings are not of one person",
 )
 batch_form = ns.parser()
-batch_form.add_argument(
-    "files",
-    type=FileStorage,
-    location="files",
-    required=True,
-    help=f"recordings, at most {MAX_BATCH}",
-)
+add_file(batch_form, "files", f"recordings, at most {MAX_BATCH}", required=True)
 batch_form.add_argument(
     "threshold", type=float, location="form", default=OWN_THRESHOLD, help=THRESHOLD_HELP
 )

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from flask_restx import Model, Namespace, fields
+from flask_restx.reqparse import RequestParser
+from werkzeug.datastructures import FileStorage
 
 from utils.errors import DuetError
 from web.wire.errors import (
@@ -52,6 +54,16 @@ def model_field(model: Model, about: str, **more: Any) -> fields.Nested:
 
 def list_field(model: Model, about: str) -> fields.List:
     return fields.List(fields.Nested(model), description=about, required=True)
+
+
+def add_flag(form: RequestParser, name: str, about: str, *, default: str = "false") -> None:
+    """Add a field that is true or false to a form."""
+    form.add_argument(name, location="form", choices=("true", "false"), default=default, help=about)
+
+
+def add_file(form: RequestParser, name: str, about: str, *, required: bool = False) -> None:
+    """Add a file to a form."""
+    form.add_argument(name, type=FileStorage, location="files", required=required, help=about)
 
 
 def raw_field(about: str, example: dict[str, Any] | list[Any]) -> fields.Raw:
