@@ -47,7 +47,7 @@ def audit() -> None:
 @click.option(
     "--since",
     callback=read_moment_option,
-    help="Only rows from this time on, as 2026-01-31T08:00Z.",
+    help="Only rows from this time on, as 2026-01-31T08:00; without a zone it is UTC.",
 )
 @click.option("--until", callback=read_moment_option, help="Only rows before this time.")
 @refusals

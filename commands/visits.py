@@ -25,7 +25,9 @@ def visits() -> None:
 @click.option("--person", "person_id", help="Only visits that named, or were, this person.")
 @click.option("--outcome", help="accepted, unknown, conflict, rejected, or wrong (corrected).")
 @click.option(
-    "--since", callback=read_moment_option, help="Only visits from this time on, as 2026-01-31."
+    "--since",
+    callback=read_moment_option,
+    help="Only visits from this time on, as 2026-01-31T08:00; without a zone it is UTC.",
 )
 @click.option("--until", callback=read_moment_option, help="Only visits before this time.")
 @refusals
