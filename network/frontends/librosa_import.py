@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -31,11 +32,34 @@ _PAUSE_S = 0.1
 def import_librosa() -> ModuleType:
     """Import librosa, with the parts that the front end uses."""
     with _alone():
-        import librosa
+        try:
+            return _load()
+        except RuntimeError as error:  # numba finds no folder that it can write
+            folder = _keep_in_own_folder()
+            log.warning("numba compiles into %s, as NUMBA_CACHE_DIR is not set: %s", folder, error)
+            return _load()
 
-        for part in ("filters", "stft"):
-            getattr(librosa, part)  # loaded, and compiled, when it is named
+
+def _load() -> ModuleType:
+    import librosa
+
+    for part in ("filters", "stft"):
+        getattr(librosa, part)  # loaded, and compiled, when it is named
     return librosa
+
+
+def _keep_in_own_folder() -> Path:
+    """Let numba write below the temporary folder, where nobody else can: it runs what is there."""
+    from numba.core import config
+
+    folder = Path(tempfile.gettempdir()) / f"duet-numba-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    entry = folder.lstat()
+    if entry.st_uid != os.getuid() or entry.st_mode != stat.S_IFDIR | 0o700:
+        folder = Path(tempfile.mkdtemp(prefix="duet-numba-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    config.reload_config()  # type: ignore[no-untyped-call]
+    return folder
 
 
 @contextmanager

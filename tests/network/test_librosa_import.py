@@ -15,6 +15,15 @@ from network.frontends import librosa_import
 from network.frontends.librosa_import import import_librosa
 
 
+class Unwritable(ModuleType):
+    """Is compiled only into a folder that is named, as where nothing beside it can be written."""
+
+    def __getattr__(self, part: str) -> object:
+        if not part.startswith("_") and "NUMBA_CACHE_DIR" not in os.environ:
+            raise RuntimeError("no locator available")
+        return None
+
+
 class Librosa(ModuleType):
     """Notes whether the lock is held when a part is loaded."""
 
@@ -86,3 +95,21 @@ def test_a_lock_that_stays_held_is_not_waited_for_without_end(
         assert import_librosa() is librosa
     assert librosa.seen == [("filters", True), ("stft", True)]
     assert "which takes long" in caplog.text
+
+
+@pytest.mark.parametrize("is_mine_alone", [True, False])
+def test_it_is_compiled_where_neither_it_nor_the_home_can_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path, is_mine_alone: bool
+) -> None:
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", "")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    usual = tmp_path / f"duet-numba-{os.getuid()}"
+    usual.mkdir()
+    usual.chmod(0o700 if is_mine_alone else 0o777)
+    librosa = Unwritable("librosa")
+    monkeypatch.setitem(sys.modules, "librosa", librosa)
+    assert import_librosa() is librosa
+    compiled = Path(vars(sys.modules["numba.core.config"])["CACHE_DIR"])
+    assert (compiled == usual) == is_mine_alone
+    assert (compiled.parent, compiled.stat().st_mode & 0o777) == (tmp_path, 0o700)
