@@ -110,5 +110,5 @@ $(BIN)/python:
 	@touch $@
 
 $(PAGES)/node_modules/.package-lock.json: $(PAGES)/package-lock.json
-	npm --prefix $(PAGES) ci --silent --no-audit --no-fund
+	npm --prefix $(PAGES) ci --loglevel=error --no-audit --no-fund
 	@touch $@
