@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from utils.subjects import Subject, setting
 
 MODES = ("off", "report", "refuse")
 """What a check does: nothing, say what it found, or refuse a clip that it does not pass."""
-
-PASSIVE = ("mouth_motion", "audio_visual_sync", "screen_or_print")
-"""Checks that ask for nothing."""
 
 FILM_S = 8.0
 """Seconds in which a mouth is filmed: the digits of a challenge, and time to begin."""
@@ -65,5 +62,15 @@ class LivenessSettings(Subject):
     @property
     def refuses(self) -> bool:
         """Whether any check refuses clips."""
-        modes = {getattr(self, f"liveness_{check}") for check in (*PASSIVE, "challenge")}
+        modes = {getattr(self, f"liveness_{check}") for check in CHECKS}
         return self.liveness_enroll or "refuse" in modes
+
+
+CHECKS = tuple(
+    field.name.removeprefix("liveness_")
+    for field in fields(LivenessSettings)
+    if field.metadata["choices"] == MODES
+)
+"""Names of the checks: of all settings above that have `MODES`."""
+PASSIVE = tuple(check for check in CHECKS if check != "challenge")
+"""Checks that ask for nothing."""
