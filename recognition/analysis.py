@@ -35,6 +35,7 @@ from utils.fair_semaphore import FairSemaphore
 from utils.media import AlignedFace, Capture, FaceAnalysis, OtherFace, Waveform
 from utils.modality import Embedding, Modality, PerModality
 from utils.right_of_way import CLIPS
+from utils.wanted import CHECK_WANTED
 
 WAIT_S = 60.0
 
@@ -191,6 +192,7 @@ class Analyser:
             CLIPS.take(),
         ):
             question.timings["wait"] = (time.perf_counter() - question.started) * 1000
+            CHECK_WANTED.get()()
             yield
 
     def _embed_faces(

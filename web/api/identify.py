@@ -20,6 +20,7 @@ from web.state import recognizer, store
 from web.wire import parse
 from web.wire.compared_media import show_compared
 from web.wire.errors import ContentTypeError, UploadBrokenError, UploadTimeoutError
+from web.wire.hanging_up import unless_gone
 from web.wire.schema.base import add_file, add_flag, document_errors
 from web.wire.schema.recognition import (
     IDENTIFICATION,
@@ -104,7 +105,7 @@ class Identify(Resource):
         all_faces = parse.boolean(fields.get("all_faces", False), "all_faces")
         media = parse.upload("media")
         group = fields.get("group") or None
-        with rejections.limit():
+        with rejections.limit(), unless_gone():
             if group is not None:
                 store().get_group(group)  # before the challenge is used up
             clip = take_clip(media, fields.get("challenge", ""))
@@ -156,7 +157,7 @@ class Verify(Resource):
             )
         if person_id is not None:
             staff_only("To compare with a person of the gallery")
-        with rejections.limit():
+        with rejections.limit(), unless_gone():
             if person_id is not None:
                 store().get_person(person_id)  # before the challenge is used up
             clip = take_clip(media, fields.get("challenge", ""))

@@ -27,6 +27,7 @@ from web.guard import rejections
 from web.guard.auth import staff_only
 from web.state import recognizer, store
 from web.wire import parse
+from web.wire.hanging_up import unless_gone
 
 
 def register(voice_request: VoiceRequest) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def identify(voice_request: VoiceRequest) -> dict[str, Any]:
         )
     threshold = read_threshold(voice_request.values)
     request_id = voice_request.request_id or g.request_id
-    with rejections.limit():
+    with rejections.limit(), unless_gone():
         asked = voice_confidence.ask_by_voice(voice_request.clips[0].clip, threshold, request_id)
         answer = recognizer().identify(replace(asked, admit=rejections.count))
     return show_identification(answer, threshold, request_id)
