@@ -8,9 +8,10 @@ A message holds the id of a job and nothing else. All state is in the database
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -122,13 +123,24 @@ def waiting_messages(settings: Settings) -> int:
             raise BrokerUnavailableError(_GONE) from error
 
 
+def _settle_signals(outlives_terminal: bool, **_: Any) -> None:
+    """Let Ctrl+C, twice too, and a terminal that closes stop a worker as SIGTERM does.
+
+    Celery would kill its threads, which cannot be done, and start anew at SIGHUP.
+    """
+    stop = signal.getsignal(signal.SIGTERM)
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if outlives_terminal else stop)
+
+
 def run_worker(settings: Settings, threads: int) -> None:
     """Work on jobs until a signal ends it.
 
     Raises ConfigError, ModelError, StoreUnavailableError.
     """
     app = celery_app(settings.jobs.broker_url)
-    from celery.signals import worker_shutting_down
+    from celery.signals import worker_ready, worker_shutting_down
 
     from assembly import build_recognizer
     from gallery.records.jobs import Jobs
@@ -148,6 +160,8 @@ def run_worker(settings: Settings, threads: int) -> None:
         ended.set()
 
     worker_shutting_down.connect(end, weak=False)
+    outlives_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    worker_ready.connect(partial(_settle_signals, outlives_terminal), weak=False)
     try:
         app.worker_main([*WORKER_OPTIONS, "--concurrency", str(threads)])
     finally:

@@ -33,6 +33,7 @@ pytestmark = [
     pytest.mark.skipif(REDIS is None, reason="redis-server is not on this machine"),
 ]
 FILES = 12
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 
 @contextmanager
@@ -105,9 +106,9 @@ def is_begun(url: str, job_id: str) -> bool:
 
 
 def send_and_catch(
-    process: subprocess.Popen[bytes], url: str, clip: Path, then: signal.Signals
+    process: subprocess.Popen[bytes], url: str, clip: Path, *then: signal.Signals
 ) -> tuple[str, dict[str, int]]:
-    """Send a job and then the signal to its worker, amid the work.
+    """Send a job and then the signals to its worker, amid the work.
 
     Where a job was done before anybody looked, another one is sent. Returns the job,
     and how far it was.
@@ -118,7 +119,8 @@ def send_and_catch(
         with frozen(process.pid):
             caught = counts(url, job_id)
             if caught["waiting"] > 2:
-                process.send_signal(then)
+                for number in then:
+                    process.send_signal(number)
                 return job_id, caught
 
 
@@ -134,6 +136,7 @@ def test_without_workers_the_broker_does_not_fill(tmp_path: Path) -> None:
         assert waiting_messages(settings) == 2
 
 
+@pytest.mark.usefixtures("in_terminal")
 def test_workers_do_the_jobs_also_after_the_broker_was_gone_and_a_worker_killed_or_stopped(
     tmp_path: Path,
 ) -> None:
@@ -156,8 +159,9 @@ def test_workers_do_the_jobs_also_after_the_broker_was_gone_and_a_worker_killed_
             worker(service.data_dir, url, tmp_path / "worker.log") as second,
         ):
             until(lambda: counts(service.url, long)["done"] == FILES)
-            last, _ = send_and_catch(second, service.url, clip, signal.SIGTERM)
-            second.wait(LIMIT_S)
+            last, _ = send_and_catch(second, service.url, clip, *STOPS)
+            assert second.wait(LIMIT_S) == 0
+            assert "Traceback" not in (tmp_path / "worker.log").read_text()
             left = counts(service.url, last)
             assert (left["running"], left["failed"]) == (0, 0)
             assert left["waiting"] > 0, (
