@@ -6,8 +6,8 @@ found but for rounding, and one of the others may be missed (`gallery.search.ske
 code is the vector in steps of 1/127 of its largest number, and the scan takes integer
 products (numkong: AVX-512 VNNI, AVX2, NEON). Rounding moves a cosine by about 0.0005 (512
 uniform errors).
-The templates of the `NEAREST` people by code, and of all whom rounding may keep from the
-`SURE` nearest, are read and compared exactly. No more of them are looked at
+The templates of the `SURE` people nearest by code, and of all whom rounding may keep from
+these, are read and compared exactly. No more of them are looked at
 (`recognition.matching.SHORTLIST`). Figures: docs/scale.md.
 """
 
@@ -23,7 +23,6 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from gallery.ports import Encoders
-from gallery.records import feed
 from gallery.records.feed import PersonRef, Revision
 from gallery.search.memory import NEAREST, MemoryIndex, Probe, Snapshot, with_room
 from gallery.search.nearest import Nearest, list_searches, read_nearest
@@ -46,7 +45,7 @@ _ROWS_AT_ONCE = 8192
 _READ_AT_ONCE = 240
 _ROWS_TO_SHARE = 200_000
 _READS_TO_SHARE = 4096
-_LOOKS = (0.03, MOST)
+_LOOKS = (0.02, MOST)
 """Shares of the rows that sketches leave, in turn: few are mostly enough, and sooner ordered."""
 _LOWEST = -2.0  # below every cosine, above the mark of those who do not count
 _GROUPS = 1024
@@ -72,12 +71,22 @@ class CodeIndex(MemoryIndex):
         self._sketching = Sketching(decode)
 
     def near(self, probe: Probe) -> Snapshot:
-        """Find the nearest people, and those who changed during the search.
+        """Find the nearest people, in the state that one transaction sees.
 
         Raises StoreUnavailableError.
         """
-        codes = self.snapshot()
-        self._sketching.keep_up(codes)
+        with self._reading() as (connection, codes):
+            self._sketching.keep_up(codes)
+            nearest = Nearest(
+                keys=sorted(self._find_keys(codes, probe)),
+                totals={m: codes.count(m) for m in ALL},
+                people=codes.people,
+                stale=codes.stale,
+                distinct=codes.distinct,
+            )
+            return read_nearest(connection, self._reader, codes.revision, nearest)
+
+    def _find_keys(self, codes: Snapshot, probe: Probe) -> set[int]:
         keys = set[int]()
         for modality, alone in list_searches(probe):
             table = np.asarray(codes.vectors[modality], np.int8)
@@ -85,15 +94,7 @@ class CodeIndex(MemoryIndex):
             sketches = self._sketching.of(codes, modality)
             rows = find_rows(table, where, probe[modality], sketches)
             keys.update(codes.keys[rows].tolist())
-        with self._store.database.read() as connection:
-            keys.update(feed.changed_since(connection, codes.revision.change))
-            nearest = Nearest(
-                keys=sorted(keys),
-                totals={m: codes.count(m) for m in ALL},
-                people=codes.people,
-                stale=codes.stale,
-            )
-            return read_nearest(connection, self._reader, codes.revision, nearest)
+        return keys
 
     def _load(self, connection: Connection, revision: Revision) -> Snapshot:
         snapshot = super()._load(connection, revision)
@@ -184,7 +185,7 @@ def find_rows(
 ) -> IndexArray:
     """Find the rows nearest to a vector (size,), among those where `where` (n,) is true.
 
-    They are the `NEAREST` by code, and all whom rounding may keep from the `SURE` nearest.
+    They are the `SURE` nearest by code, and all whom rounding may keep from these.
     With sketches, of these rows at least, few of the codes are read. One of the nearest
     may be missed then, and the very nearest only by rounding (`gallery.search.sketch`).
     """
@@ -194,15 +195,14 @@ def find_rows(
     probe = encode(vector[None])[0]
     # A code of a unit vector has a step of 1 / 127 at most.
     most = float(_slack(np.full(1, 1 / _STEPS, np.float32), probe)[0])
-    may_be = near >= max(_highest(near, NEAREST) - most, _LOWEST)
+    may_be = near >= max(_highest(near, SURE) - most, _LOWEST)
     rows = rows[may_be]
     near = near[may_be]
     sure = near + _slack(_steps(codes[rows]), probe) >= _highest(near, SURE)
-    nearest = sure | (near >= _highest(near, NEAREST))
-    rows = rows[nearest]
+    rows = rows[sure]
     if len(rows) <= _MOST_READ:
         return rows
-    return rows[np.argpartition(near[nearest], -_MOST_READ)[-_MOST_READ:]]
+    return rows[np.argpartition(near[sure], -_MOST_READ)[-_MOST_READ:]]
 
 
 def _look(

@@ -9,7 +9,7 @@ import threading
 from dataclasses import replace
 
 from gallery.ports import Encoders
-from gallery.records import feed, groups
+from gallery.records import distinct, feed, groups
 from gallery.records.templates import stale
 from gallery.search.memory import Snapshot
 from gallery.search.nearest import Nearest, read_nearest
@@ -41,8 +41,13 @@ class GroupSearch:
             if held is not None and held.revision == revision:
                 return held
             people = groups.keys_of(connection, group_id)
-            old = stale(connection, self._reader.encoder_ids)
-            nearest = Nearest(keys=people, totals={}, people=0, stale=old)
+            nearest = Nearest(
+                keys=people,
+                totals={},
+                people=0,
+                stale=stale(connection, self._reader.encoder_ids),
+                distinct=distinct.read(connection),
+            )
             block = read_nearest(connection, self._reader, revision, nearest)
         snapshot = replace(block, totals=None, people=len(block.keys))
         if len(self._held) >= MOST_GROUPS:

@@ -11,7 +11,8 @@ rows in use are moved together into fresh arrays.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Protocol
@@ -37,7 +38,7 @@ Probe = Mapping[Modality, Float32Array]
 """Embeddings (size,) of one clip by modality."""
 
 NEAREST = 64
-"""Least number of people whom a search for the nearest finds, in each modality.
+"""Number of people whom codes are read for, in each modality.
 
 More than are looked at (`recognition.matching`).
 """
@@ -96,9 +97,10 @@ class Index(Protocol):
         """
 
     def near(self, probe: Probe) -> Snapshot:
-        """Find at least the `NEAREST` people to the probe in each modality.
+        """Find at least the people of the highest cosines whom a decision looks at.
 
-        They are of the gallery as it is committed now. Raises StoreUnavailableError.
+        They are those of each modality, of the gallery as it is committed now. Raises
+        StoreUnavailableError.
         """
 
 
@@ -149,17 +151,26 @@ class MemoryIndex:
 
     def snapshot(self) -> Snapshot:
         """Read the gallery as it is committed now. Raises StoreUnavailableError."""
-        current = self._snapshot
-        with self._store.database.read() as connection:
-            if current is not None and current.revision == self._revision(connection):
-                return current
-        with self._lock, self._store.database.read() as connection:
-            self._snapshot = self._refresh(connection)
-            return self._snapshot
+        with self._reading() as (_, snapshot):
+            return snapshot
 
     def near(self, _probe: Probe) -> Snapshot:
         """Return everybody. Raises StoreUnavailableError."""
         return self.snapshot()
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[Connection, Snapshot]]:
+        """Open a transaction, and give the snapshot of the state that it sees."""
+        with self._store.database.read() as connection:
+            current = self._snapshot
+            if current is not None and current.revision == self._revision(connection):
+                yield connection, current
+                return
+        with ExitStack() as transaction:
+            with self._lock:
+                connection = transaction.enter_context(self._store.database.read())
+                self._snapshot = current = self._refresh(connection)
+            yield connection, current
 
     def _revision(self, connection: Connection) -> Revision:
         return feed.revision(connection, self._store.database.file_id(connection))

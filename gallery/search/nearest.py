@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from gallery.records import distinct
+from gallery.records.distinct import Pair
 from gallery.records.feed import Revision
 from gallery.results import StaleTemplates
 from gallery.search.memory import Probe, Snapshot
@@ -27,12 +27,14 @@ class Nearest:
         totals: number of people who can be recognised, by modality.
         people: number of people who can be recognised at all.
         stale: templates that are not compared.
+        distinct: entries that are two people by the operator's word.
     """
 
     keys: Sequence[int]
     totals: Mapping[Modality, int]
     people: int
     stale: tuple[StaleTemplates, ...]
+    distinct: frozenset[Pair]
 
 
 def read_nearest(
@@ -49,7 +51,7 @@ def read_nearest(
         stale=nearest.stale,
         people=nearest.people,
         totals=nearest.totals,
-        distinct=distinct.read(connection),
+        distinct=nearest.distinct,
     )
 
 

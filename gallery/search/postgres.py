@@ -26,7 +26,7 @@ from sqlalchemy import Connection, text
 
 from gallery.database.postgres import PostgresDatabase, empty_codes
 from gallery.ports import Encoders
-from gallery.records import feed
+from gallery.records import distinct, feed
 from gallery.records.templates import stale
 from gallery.search.memory import NEAREST, Probe, Snapshot
 from gallery.search.nearest import Nearest, list_searches, read_nearest
@@ -171,6 +171,7 @@ class DatabaseIndex:
             totals=totals,
             people=people,
             stale=stale(connection, self._reader.encoder_ids),
+            distinct=distinct.read(connection),
         )
 
     def _count(

@@ -36,7 +36,7 @@ _BYTES_AS_ONE = 256
 _ROWS_TO_LEARN = 20_000
 
 # Rows whose codes are read first, and from which the rest is measured
-_FIRST = 2000
+_FIRST = 1000
 _LEAST_BAND = 500
 # Of many candidates, about so many are put in order to find these
 _TO_ORDER = 16_000

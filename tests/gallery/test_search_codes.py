@@ -220,7 +220,7 @@ def test_every_change_is_seen_at_once(store: Store, index: CodeIndex, tmp_path: 
     other.close()
 
 
-def test_an_enrolment_between_scan_and_reading_is_seen(
+def test_a_search_sees_the_state_that_it_began_with(
     store: Store, index: CodeIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.enroll(NewPerson("a"), templates(1))
@@ -229,11 +229,17 @@ def test_an_enrolment_between_scan_and_reading_is_seen(
     def slow(*arguments: Any) -> Any:
         if store.count() == 1:
             store.enroll(NewPerson("b"), templates(2))
+            store.enroll("a", templates(3))
         return real(*arguments)
 
-    index.snapshot()
+    asked = probe(1)
+    before = best(index.near(asked), asked, FACE)
     monkeypatch.setattr(codeindex, "find_rows", slow)
-    assert best(index.near(probe(2)), probe(2), Modality.FACE)[0] == "b"
+    near = index.near(asked)
+    assert (near.people, best(near, asked, FACE)) == (1, before)
+    assert index.near(asked).people == 2
+    assert best(index.near(asked), asked, FACE)[1] < before[1]
+    assert best(index.near(probe(2)), probe(2), FACE)[0] == "b"
 
 
 def test_a_sealed_gallery_is_searched_too(tmp_path: Path) -> None:
