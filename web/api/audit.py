@@ -7,7 +7,7 @@ from typing import Any
 from flask_restx import Namespace, Resource
 
 from gallery.audit import Head
-from gallery.results import ACTIONS, MAX_PAGE
+from gallery.results import ACTIONS
 from recognition import as_json
 from utils import errors
 from web.api.people import PERSON_ERRORS
@@ -21,6 +21,7 @@ from web.wire.schema.audit import (
 from web.wire.schema.base import (
     SHA256,
     document_errors,
+    limit_param,
 )
 
 ns = Namespace(
@@ -32,11 +33,7 @@ ns = Namespace(
 ERRORS = (errors.KeyRequiredError, errors.InvalidRequestError, errors.StoreUnavailableError)
 MAX_ROW = 10**15
 PART = {
-    "limit": {
-        "description": f"answer with at most this many rows, 1 to {MAX_PAGE}",
-        "type": "integer",
-        "default": 50,
-    },
+    "limit": limit_param("answer with at most this many rows"),
     "before": {
         "description": (
             "only rows of a number below this one, as `next_before` of the answer before"
@@ -83,7 +80,7 @@ class Audit(Resource):
     def get(self) -> dict[str, Any]:
         """Read the audit, newest rows first. Needs the role auditor, operator or admin."""
         parse.check_query(PART)
-        limit = parse.query_int("limit", 50, 1, MAX_PAGE)
+        limit = parse.query_limit(PART)
         person_id = parse.query_text("person_id") or None
         if person_id is not None:
             staff_only("To ask for a person by id")  # auditors know people by number only

@@ -16,7 +16,6 @@ from gallery.audit import ACTOR
 from gallery.names import validate_note, validate_retention_days
 from gallery.records.job_files import remove_uploads
 from gallery.records.jobs import MAX_FILES, NewJob
-from gallery.results import MAX_PAGE
 from jobs.enrolment_people import Plan, PlannedFile, PlannedPerson
 from jobs.enrolment_plan import (
     MAX_LISTED,
@@ -34,7 +33,14 @@ from web.api.jobs import FORM_ERRORS, READ_ERRORS, job_body
 from web.state import jobs, settings, store, wake_jobs
 from web.wire import parse
 from web.wire.hints import HINTS
-from web.wire.schema.base import REQUEST_ID, add_file, add_flag, document_errors
+from web.wire.schema.base import (
+    REQUEST_ID,
+    add_file,
+    add_flag,
+    document_errors,
+    limit_param,
+    offset_param,
+)
 from web.wire.schema.enrolments import ENROLMENT_PLAN, FILE_RECEIVED
 from web.wire.schema.jobs import JOB
 
@@ -61,12 +67,8 @@ PAGE = {
         "enum": ["all", "refused"],
         "default": "all",
     },
-    "offset": {"description": "leave out this many people", "type": "integer", "default": 0},
-    "limit": {
-        "description": f"at most this many people, 1 to {MAX_PAGE}",
-        "type": "integer",
-        "default": 100,
-    },
+    "offset": offset_param("leave out this many people"),
+    "limit": limit_param("at most this many people", 100),
 }
 
 plan_form = ns.parser()
@@ -147,7 +149,7 @@ class Preview(Resource):
         parse.check_query(PAGE)
         only = parse.query_choice("only", ("all", "refused"))
         offset = parse.query_int("offset", 0, 0, MAX_FILES)
-        limit = parse.query_int("limit", 100, 1, MAX_PAGE)
+        limit = parse.query_limit(PAGE)
         plan, _ = _read_plan()
         people = [one for one in plan.people if only == "all" or one.refusals]
         return _plan_body(plan) | {

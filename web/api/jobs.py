@@ -15,7 +15,6 @@ from gallery.audit import ACTOR
 from gallery.names import validate_person_id
 from gallery.records.job_files import remove_uploads
 from gallery.records.jobs import MAX_FILES, Job, JobItem, NewItem, NewJob
-from gallery.results import MAX_PAGE
 from jobs.clips import (
     MAX_UPLOADS,
     Upload,
@@ -41,6 +40,8 @@ from web.wire.schema.base import (
     REQUEST_ID,
     add_flag,
     document_errors,
+    limit_param,
+    offset_param,
 )
 from web.wire.schema.jobs import (
     JOB,
@@ -60,12 +61,8 @@ FORM_ERRORS = tuple(
     if e not in (errors.NoBiometricError, errors.EncoderMismatchError, errors.BusyError)
 )
 PAGE = {
-    "offset": {"description": "leave out this many files", "type": "integer", "default": 0},
-    "limit": {
-        "description": f"at most this many files, 1 to {MAX_PAGE}",
-        "type": "integer",
-        "default": 100,
-    },
+    "offset": offset_param("leave out this many files"),
+    "limit": limit_param("at most this many files", 100),
     "state": {"description": "only files in this state", "enum": list(STATES)},
 }
 
@@ -246,7 +243,7 @@ class OneJob(Resource):
         """Show progress and results."""
         parse.check_query(PAGE)
         offset = parse.query_int("offset", 0, 0, MAX_FILES)
-        limit = parse.query_int("limit", 100, 1, MAX_PAGE)
+        limit = parse.query_limit(PAGE)
         state = parse.query_text("state")
         if state and state not in STATES:
             raise InvalidRequestError(

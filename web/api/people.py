@@ -9,7 +9,7 @@ from flask import g, request
 from flask_restx import Namespace, Resource
 
 from gallery import results
-from gallery.results import MAX_PAGE, SUSPECTS, Kind, Order
+from gallery.results import SUSPECTS, Kind, Order
 from recognition import as_json
 from recognition.requests import ClipFile, EnrolmentRequest
 from utils import errors
@@ -23,7 +23,7 @@ from web.guard.figures import hide_figures
 from web.state import recognizer, store
 from web.wire import parse
 from web.wire.errors import ContentTypeError
-from web.wire.schema.base import add_file, add_flag, document_errors
+from web.wire.schema.base import add_file, add_flag, document_errors, limit_param, offset_param
 from web.wire.schema.people import (
     ENROLLED,
     NEW_PERSON,
@@ -87,12 +87,8 @@ SEARCH: dict[str, dict[str, object]] = {
         "enum": ["true", "false"],
         "default": "false",
     },
-    "offset": {"description": "leave out this many people", "type": "integer", "default": 0},
-    "limit": {
-        "description": f"answer with at most this many, 1 to {MAX_PAGE}",
-        "type": "integer",
-        "default": 50,
-    },
+    "offset": offset_param("leave out this many people"),
+    "limit": limit_param("answer with at most this many"),
 }
 
 enroll_form = ns.parser()
@@ -136,7 +132,7 @@ class People(Resource):
             order=Order(parse.query_choice("sort", list(Order))),
             newest_first=parse.boolean(request.args.get("descending", "false"), "descending"),
             offset=parse.query_int("offset", 0, 0, MAX_OFFSET),
-            limit=parse.query_int("limit", 50, 1, MAX_PAGE),
+            limit=parse.query_limit(SEARCH),
         )
         return {**as_json.people(page), "check": look and as_json.look(look)}
 

@@ -8,7 +8,6 @@ from flask import Response, g, request
 from flask_restx import Namespace, Resource
 
 from gallery.names import new_person_id
-from gallery.results import MAX_PAGE
 from gallery.store import NewPerson
 from recognition import as_json
 from recognition.requests import StrangerEnrolment
@@ -24,7 +23,7 @@ from web.api.people import (
 )
 from web.state import recognizer, store
 from web.wire import parse
-from web.wire.schema.base import REQUEST_ID, document_errors
+from web.wire.schema.base import REQUEST_ID, document_errors, limit_param, offset_param
 from web.wire.schema.people import ENROLLED
 from web.wire.schema.strangers import (
     STRANGER,
@@ -36,12 +35,8 @@ from web.wire.schema.strangers import (
 ns = Namespace("strangers", "Unknown visitors (DUET_STRANGER_DAYS)", path="/v1/strangers")
 MAX_OFFSET = 10**12
 PART = {
-    "limit": {
-        "description": f"answer with at most this many, 1 to {MAX_PAGE}",
-        "type": "integer",
-        "default": 50,
-    },
-    "offset": {"description": "leave this many out", "type": "integer", "default": 0},
+    "limit": limit_param("answer with at most this many"),
+    "offset": offset_param("leave this many out"),
     "hidden": {
         "description": "true: those who stay unknown in your word",
         "type": "boolean",
@@ -68,7 +63,7 @@ class StrangerList(Resource):
     def get(self) -> dict[str, Any]:
         """List unknown visitors, each with how often it came, the one seen last first."""
         parse.check_query(PART)
-        limit = parse.query_int("limit", 50, 1, MAX_PAGE)
+        limit = parse.query_limit(PART)
         offset = parse.query_int("offset", 0, 0, MAX_OFFSET)
         hidden = parse.boolean(request.args.get("hidden", "false"), "hidden")
         page, total = store().list_strangers(offset, limit, hidden=hidden)

@@ -6,12 +6,11 @@ from typing import Any
 
 from flask_restx import Namespace, Resource
 
-from gallery.results import MAX_PAGE
 from speech.keeping import kept_to_json, kept_with_turns_to_json
 from utils import errors
 from web.state import store
 from web.wire import parse
-from web.wire.schema.base import document_errors
+from web.wire.schema.base import document_errors, limit_param, offset_param
 from web.wire.schema.transcripts import KEPT_TRANSCRIPT, KEPT_TRANSCRIPTS
 
 ns = Namespace(
@@ -20,12 +19,8 @@ ns = Namespace(
 ERRORS = (errors.KeyRequiredError, errors.InvalidRequestError, errors.StoreUnavailableError)
 MAX_OFFSET = 10**12
 PART = {
-    "limit": {
-        "description": f"answer with at most this many transcripts, 1 to {MAX_PAGE}",
-        "type": "integer",
-        "default": 50,
-    },
-    "offset": {"description": "leave this many out", "type": "integer", "default": 0},
+    "limit": limit_param("answer with at most this many transcripts"),
+    "offset": offset_param("leave this many out"),
 }
 
 
@@ -39,7 +34,7 @@ class Transcripts(Resource):
     def get(self) -> dict[str, Any]:
         """List kept transcripts without their lines, newest first."""
         parse.check_query(PART)
-        limit = parse.query_int("limit", 50, 1, MAX_PAGE)
+        limit = parse.query_limit(PART)
         offset = parse.query_int("offset", 0, 0, MAX_OFFSET)
         page = store().list_transcripts(offset, limit)
         rows = [kept_to_json(one) for one in page.transcripts]

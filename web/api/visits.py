@@ -7,23 +7,18 @@ from typing import Any
 from flask_restx import Namespace, Resource
 
 from gallery.records.visits import OUTCOMES
-from gallery.results import MAX_PAGE
 from recognition import as_json
 from utils.errors import VisitNotFoundError
 from web.api.people import JSON_ERRORS, PERSON_ERRORS, READ_ERRORS, WRITE_ERRORS
 from web.state import store
 from web.wire import parse
-from web.wire.schema.base import REQUEST_ID, document_errors
+from web.wire.schema.base import REQUEST_ID, document_errors, limit_param
 from web.wire.schema.visits import NEW_CORRECTION, VISIT, VISITS
 
 ns = Namespace("visits", "Recent visitors (DUET_VISIT_DAYS)", path="/v1/visits")
 MAX_NUMBER = 10**15
 PART = {
-    "limit": {
-        "description": f"answer with at most this many visits, 1 to {MAX_PAGE}",
-        "type": "integer",
-        "default": 50,
-    },
+    "limit": limit_param("answer with at most this many visits"),
     "before": {
         "description": "only visits of a number below this one, as `next_before` tells it",
         "type": "integer",
@@ -59,7 +54,7 @@ class VisitList(Resource):
     def get(self) -> dict[str, Any]:
         """List whom the latest answers were about, newest first."""
         parse.check_query(PART)
-        limit = parse.query_int("limit", 50, 1, MAX_PAGE)
+        limit = parse.query_limit(PART)
         visits = store().list_visits(
             limit,
             parse.query_text("person_id") or None,

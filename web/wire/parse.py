@@ -17,6 +17,7 @@ from typing import Any, cast
 from flask import request
 from werkzeug.datastructures import FileStorage
 
+from gallery.results import MAX_PAGE
 from recognition.requests import ClipFile
 from utils.errors import InvalidRequestError, MediaEmptyError, MediaMissingError
 from utils.moments import read_moment
@@ -68,6 +69,14 @@ def query_int(name: str, default: int, low: int, high: int) -> int:
             f"`{name}` must be a whole number from {low} to {high}. Received: {text[:40]!r}"
         )
     return int(text)
+
+
+def query_limit(params: Mapping[str, Mapping[str, object]]) -> int:
+    """Read `limit` of the query, whose default is the one of its description in `params`.
+
+    Raises InvalidRequestError.
+    """
+    return query_int("limit", int(str(params["limit"]["default"])), 1, MAX_PAGE)
 
 
 def query_count(name: str) -> int | None:

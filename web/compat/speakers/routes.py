@@ -11,7 +11,6 @@ from typing import Any
 from flask import request
 from flask_restx import Namespace, Resource
 
-from gallery.results import MAX_PAGE
 from recognition.voice_confidence import OWN_THRESHOLD
 from utils.errors import DuplicatePersonError, InvalidNameError, StoreUnavailableError
 from web.api.health import health
@@ -25,7 +24,7 @@ from web.compat.speakers.requests import VoiceRequest, read_request
 from web.state import store
 from web.wire import parse
 from web.wire.errors import RoleForbiddenError
-from web.wire.schema.base import add_file, add_flag, document_errors
+from web.wire.schema.base import add_file, add_flag, document_errors, limit_param, offset_param
 from web.wire.schema.people import ID_RULE
 from web.wire.schema.service import HEALTH
 
@@ -33,12 +32,8 @@ ns = Namespace("speakers", "By voice alone: for clients of the voice API", path=
 
 SPEAKER_ID = {"speaker_id": {"description": "id of the speaker", "example": "ann@example.com"}}
 PAGE = {
-    "offset": {"description": "leave out this many speakers", "type": "integer", "default": 0},
-    "limit": {
-        "description": f"answer with at most this many, 1 to {MAX_PAGE}",
-        "type": "integer",
-        "default": 100,
-    },
+    "offset": offset_param("leave out this many speakers"),
+    "limit": limit_param("answer with at most this many", 100),
 }
 THRESHOLD_HELP = (
     "confidence that a speaker must reach, 0 to 1; 0.7 asks for what /v1/identify asks for. Below"
@@ -147,7 +142,7 @@ class Speakers(Resource):
         """
         parse.check_query(("offset", "limit"))
         offset = parse.query_int("offset", 0, 0, MAX_OFFSET)
-        limit = parse.query_int("limit", 100, 1, MAX_PAGE)
+        limit = parse.query_limit(PAGE)
         page = store().list_people(offset=offset, limit=limit)
         return {
             "speakers": [show_speaker(p) for p in page.people],

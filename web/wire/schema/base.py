@@ -13,6 +13,7 @@ from flask_restx import Model, Namespace, fields
 from flask_restx.reqparse import RequestParser
 from werkzeug.datastructures import FileStorage
 
+from gallery.results import MAX_PAGE
 from utils.errors import DuetError
 from web.wire.errors import (
     CrossOriginError,
@@ -54,6 +55,16 @@ def model_field(model: Model, about: str, **more: Any) -> fields.Nested:
 
 def list_field(model: Model, about: str) -> fields.List:
     return fields.List(fields.Nested(model), description=about, required=True)
+
+
+def limit_param(about: str, default: int = 50) -> dict[str, Any]:
+    """Describe `limit` of a query, which `parse.query_limit` reads."""
+    return {"description": f"{about}, 1 to {MAX_PAGE}", "type": "integer", "default": default}
+
+
+def offset_param(about: str) -> dict[str, Any]:
+    """Describe `offset` of a query."""
+    return {"description": about, "type": "integer", "default": 0}
 
 
 def add_flag(form: RequestParser, name: str, about: str, *, default: str = "false") -> None:
