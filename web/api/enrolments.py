@@ -33,6 +33,7 @@ from web.api.jobs import FORM_ERRORS, READ_ERRORS, job_body
 from web.state import jobs, settings, store, wake_jobs
 from web.wire import parse
 from web.wire.hints import HINTS
+from web.wire.json_text import read_json
 from web.wire.schema.base import (
     REQUEST_ID,
     add_file,
@@ -309,7 +310,7 @@ def _read_listing(path: Path) -> list[ListedFile]:
             f"`listing` has at most {MAX_LISTING_BYTES:,} bytes. Received: {size:,}",
             "List fewer files, or leave `head` out.",
         )
-    listed = parse.read_json(path.read_bytes(), "`listing`")
+    listed = read_json(path.read_bytes(), "`listing`")
     if not isinstance(listed, list):
         raise InvalidRequestError("`listing` must be a list of objects. It is none.")
     files = [_read_listed(one) for one in listed]

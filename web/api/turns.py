@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from typing import cast
 
 import soundfile
@@ -14,6 +13,7 @@ from speech.excerpts import Span, cut_excerpts
 from utils.arrays import RATE_HZ
 from utils.errors import InvalidRequestError
 from web.state import settings
+from web.wire.json_text import parse_json
 from web.wire.parse import Upload
 from web.wire.uploads import UploadRequest
 
@@ -42,8 +42,8 @@ def read_turns(upload: Upload, text: str) -> ClipFile:
 def _parse(text: str) -> list[Span]:
     """Read pairs of start and end in seconds. Raises InvalidRequestError."""
     try:
-        spans = [(float(start), float(end)) for start, end in json.loads(text)]
-    except (ValueError, TypeError, RecursionError):
+        spans = [(float(start), float(end)) for start, end in parse_json(text)]
+    except (ValueError, TypeError):
         spans = []
     is_ordered = all(0 <= start < end < float("inf") for start, end in spans)
     if not is_ordered or not 1 <= len(spans) <= MOST_TURNS:

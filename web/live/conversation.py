@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import time
@@ -27,7 +26,7 @@ from web.live.socket import MOST_MESSAGE_BYTES, LiveSocket
 from web.tickets import Tickets
 from web.wire.errors import where
 from web.wire.hints import HINTS
-from web.wire.parse import unique_fields
+from web.wire.json_text import parse_json
 
 log = logging.getLogger("duet.web")
 IDLE_S = 600.0
@@ -344,8 +343,8 @@ def read_message(text: str) -> Fields:
             f"A message of text may have {_MOST_TEXT:,} characters. Received: {len(text):,}"
         )
     try:
-        fields = json.loads(text, object_pairs_hook=unique_fields)
-    except (ValueError, RecursionError):
+        fields = parse_json(text)
+    except ValueError:
         fields = None
     if not isinstance(fields, dict):
         raise InvalidRequestError(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +21,7 @@ from recognition.requests import ClipFile
 from utils.errors import InvalidRequestError, MediaEmptyError, MediaMissingError
 from utils.moments import read_moment
 from web.wire.errors import ContentTypeError
+from web.wire.json_text import read_json
 from web.wire.uploads import SMALL_BODY_BYTES, UploadRequest, refuse_other_encodings
 
 MULTIPART = "multipart/form-data"
@@ -135,39 +135,6 @@ def json_object(
         )
     body = read_json(cast(UploadRequest, request).json_text(limit_bytes), "The body")
     return checked_object(body, allowed, required, "The body")
-
-
-def read_json(data: bytes, what: str) -> Any:
-    """Read JSON of which no object gives a field twice. Raises InvalidRequestError."""
-    try:
-        return json.loads(data, object_pairs_hook=unique_fields)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError(
-            f"{what} must be JSON in UTF-8. Received: {_fault_of(error, data)}"
-        ) from None
-
-
-def _fault_of(error: ValueError | RecursionError, data: bytes) -> str:
-    """Say why something is no JSON, without what stands in it."""
-    if not data.strip():
-        return "nothing"
-    if isinstance(error, json.JSONDecodeError):
-        return f"line {error.lineno}, column {error.colno}: {error.msg}"
-    if isinstance(error, UnicodeDecodeError):
-        return "bytes that are no UTF-8"
-    return "lists that are too deep, or a number that is too long"
-
-
-def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of which no field is given twice. Raises InvalidRequestError."""
-    values: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in values:
-            raise InvalidRequestError(
-                f"A field of a JSON object must be given once. Received twice: {name[:40]!a}"
-            )
-        values[name] = value
-    return values
 
 
 def checked_object(

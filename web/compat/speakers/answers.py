@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +11,10 @@ from flask import g
 from gallery.results import Person
 from recognition import as_json, voice_confidence
 from recognition.results import Enrolment, Identification
+from utils.errors import InvalidRequestError
 from utils.wording import count_noun
 from web.state import store
+from web.wire.json_text import parse_json
 
 
 def show_speaker(person: Person) -> dict[str, Any]:
@@ -88,8 +89,8 @@ def stamp() -> dict[str, Any]:
 def read_metadata(note: str) -> dict[str, Any]:
     """Read the note of a person as the object that was sent, or as a text under `note`."""
     try:
-        value = json.loads(note)
-    except ValueError:
+        value = parse_json(note)
+    except (ValueError, InvalidRequestError):
         value = None
     if isinstance(value, dict):
         return value

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from recognition.voice_confidence import OWN_THRESHOLD
 from utils.errors import InvalidRequestError
 from web.guard.auth import staff_only
 from web.wire import parse
+from web.wire.json_text import parse_json
 
 FILES = ("audio", "file", "files")
 """File fields that a recording may come in."""
@@ -25,6 +26,8 @@ Longer recordings come as files.
 JSON_ONLY = ("audioData",)
 OBJECTS = ("metadata", "metaverseContext")
 """Fields that are JSON objects. In a form they come as text."""
+# float() also reads other digits, spaces and underscores
+_DIGITS = re.compile(r"[-+.0-9eE]+")
 
 Values = Mapping[str, Any]
 Fields = Mapping[str, type | tuple[type, ...]]
@@ -83,7 +86,7 @@ def read_threshold(values: Values) -> float:
     """
     value = values.get("threshold", OWN_THRESHOLD)
     try:
-        threshold = float(value)
+        threshold = float(value) + 0.0 if _DIGITS.fullmatch(str(value)) else math.nan
     except (ValueError, OverflowError):
         threshold = math.nan
     if not 0.0 <= threshold <= 1.0:
@@ -97,8 +100,8 @@ def read_threshold(values: Values) -> float:
 
 def _parse_object(text: str, name: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parse_json(text)
+    except ValueError:
         value = None
     if not isinstance(value, dict):
         raise InvalidRequestError(f"`{name}` must be a JSON object. Received: {text[:40]!r}")
