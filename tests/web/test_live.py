@@ -21,6 +21,8 @@ import requests
 import soxr
 from flask import Flask
 from simple_websocket import ConnectionClosed
+from wsproto.events import CloseConnection
+from wsproto.frame_protocol import CloseReason
 
 from gallery.results import Role
 from recognition.recognizer import Recognizer
@@ -47,6 +49,8 @@ MALFORMED = (
     '{"type": "start_transcription", "language": "' + "k" * 70_000 + '"}',
     '{"type": "dance"}',
     '{"type": 5}',
+    '{"type": "start_transcription", "\\ud800": 1}',
+    '{"type": "start_transcription", "min_seg_duration": NaN}',
     "{}",
 )
 
@@ -163,6 +167,19 @@ def test_a_cut_connection_resumes(address: str, app: Flask) -> None:
     late.send("resume", session_id=session_id)
     assert late.until("error")["code"] == "invalid_request"
     late.close()
+
+
+@pytest.mark.parametrize("reason", [CloseReason.NO_STATUS_RCVD, CloseReason.GOING_AWAY, 4000])
+def test_whoever_closes_gives_the_place_back(address: str, app: Flask, reason: int) -> None:
+    """Browsers send no status where a page names none, and leave with 1001."""
+    client = LiveClient(address)
+    session_id = client.take()["session_id"]
+    client.send("start_transcription")
+    client.until("transcription_started")
+    client.socket.sock.send(client.socket.ws.send(CloseConnection(reason)))
+    room = app.extensions["duet"].live_room
+    until(lambda: room.is_cut(session_id) is not False)
+    assert room.is_cut(session_id) is None
 
 
 def test_a_session_that_does_not_come_back_is_ended(address: str, app: Flask) -> None:

@@ -125,7 +125,7 @@ class Conversation:
                 pass
             self._socket.close()
         except ConnectionClosed as closed:
-            self._leave(is_deliberate=closed.reason == CloseReason.NORMAL_CLOSURE)
+            self._leave(is_deliberate=closed.reason != CloseReason.ABNORMAL_CLOSURE)
         except DuetError as error:
             self._fail(error)
         except Exception as error:

@@ -89,6 +89,8 @@ class LiveSocket(Server):
 
         Raises InvalidRequestError.
         """
+        # Until the client says why it closes, an end is a connection that was cut
+        self.close_reason = CloseReason.ABNORMAL_CLOSURE
         if isinstance(self.sock, ssl.SSLSocket):
             self.sock = SharedTls(self.sock, self._sending)
         try:
