@@ -146,6 +146,7 @@ def create_app(
     Raises ConfigError, ModelError, StoreUnavailableError.
     """
     app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # a redirect is no answer in the one shape
     app.config.from_mapping(
         {"SWAGGER_UI": False, "RESTX_MASK_SWAGGER": False, "RESTX_ERROR_404_HELP": False}
     )

@@ -37,12 +37,23 @@ def keyed(settings: Settings, recognizer: Recognizer) -> FlaskClient:
         "/v1/",
         "/v1/people/",
         "/v1/people/a/b/c",
+        "/v1//people",
+        "/v1/people//ann",
+        "/v1/people//templates",
         "/v1/people/%2e%2e%2fetc",
         "/swaggerui/swagger-ui.css",
     ],
 )
 def test_unknown_url(client: FlaskClient, url: str) -> None:
     assert_error(client.get(url), 404, "not_found")
+
+
+def test_a_request_in_the_other_protocol(client: FlaskClient) -> None:
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    refused = assert_error(client.get("/v1/health", headers=upgrade), 400, "invalid_request")
+    assert "/v1/live" in refused["hint"]
+    refused = assert_error(client.get("/v1/live"), 400, "invalid_request")
+    assert "ws://" in refused["hint"]
 
 
 @pytest.mark.parametrize(
@@ -106,13 +117,27 @@ BROKEN_JSON = {
     b"[" * 60_000: "too deep",
     b'{"name": 1' + b"0" * 5000 + b"}": "too long",
     b'{"name": "a", "name": "b"}': "twice: 'name'",
+    b'{"name": NaN}': "number",
+    b'{"name": -Infinity}': "number",
+    b'{"name": 1e999}': "number",
+    b'{"name": "\\uD800"}': "surrogate",
+    b'{"\\udfff": "a"}': "surrogate",
+    b'{"name": "\xed\xa0\x80"}': "no UTF-8",
+    '{"name": "Ann"}'.encode("utf-16"): "no UTF-8",
+    b'{"name": ' + b"[" * 500 + b"]" * 500 + b"}": "too deep",
 }
 
 
-@pytest.mark.parametrize("body", BROKEN_JSON, ids=BROKEN_JSON.values())
+@pytest.mark.parametrize("body", BROKEN_JSON)
 def test_broken_json(client: FlaskClient, body: bytes) -> None:
     sent = client.post("/v1/people", data=body, content_type="application/json")
     assert BROKEN_JSON[body] in assert_error(sent, 400, "invalid_request")["message"]
+
+
+def test_a_mark_of_the_encoding_and_a_sign_of_two_halves(client: FlaskClient) -> None:
+    body = b'\xef\xbb\xbf{"name": "Ann \\ud83d\\ude00"}'
+    sent = client.post("/v1/people", data=body, content_type="application/json")
+    assert sent.get_json()["name"] == "Ann \U0001f600"
 
 
 @pytest.mark.parametrize(

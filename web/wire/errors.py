@@ -16,6 +16,7 @@ from typing import Any
 
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing.exceptions import WebsocketMismatch
 
 from utils.errors import (
     NO_ROOM,
@@ -176,7 +177,18 @@ def _from_http(error: HTTPException) -> DuetError:
         )
     if error.code == 503:
         return BusyError("The service cannot answer now.")
+    if isinstance(error, WebsocketMismatch):
+        return _other_protocol()
     return RequestError(error.description or "The request cannot be served.")
+
+
+def _other_protocol() -> RequestError:
+    if request.headers.get("Upgrade"):
+        return RequestError("This URL takes no WebSocket.", "A live session opens at /v1/live.")
+    return RequestError(
+        "This URL is opened as a WebSocket. The request is an ordinary one.",
+        "Open it with ws:// or wss://, and look for a proxy that drops the header Upgrade.",
+    )
 
 
 def too_large() -> MediaTooLargeError:
