@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from align.treble import TELEPHONE_DB, measure_treble_db
 from utils.config import CaptureSettings
 from utils.media import (
     Clip,
@@ -34,6 +35,7 @@ CODES = (
     "noisy",
     "clipping",
     "too_quiet",
+    "narrow_band",
     "several_sounds",
 )
 
@@ -84,6 +86,11 @@ _OVERDRIVEN = Hint(
 )
 _TOO_QUIET = Hint(
     "too_quiet", "The speech is very soft: speak up, or come closer to the microphone."
+)
+_NARROW_BAND = Hint(
+    "narrow_band",
+    "The sound holds nothing above 4 kHz, as through a telephone or a headset in a call: use"
+    " another microphone.",
 )
 
 
@@ -172,6 +179,8 @@ def _advise_on_sound(clip: Clip, speech: SpeechAnalysis, settings: CaptureSettin
     if speech.speech is None or speech.quality.speech_s < settings.min_speech_s:
         return [_say_more("no_speech", speech.quality, settings.good_speech_s)]
     hints = _advise_on_speech(speech.quality, settings.good_speech_s)
+    if measure_treble_db(speech.speech.samples) < TELEPHONE_DB:
+        hints.append(_NARROW_BAND)
     if len(clip.waveforms) > 1:
         hints.append(_name_sounds(len(clip.waveforms)))
     return hints

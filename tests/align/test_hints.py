@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soxr
 
 from align.hints import CODES, View, advise
+from utils.arrays import RATE_HZ
 from utils.config import CaptureSettings
 from utils.media import (
     AlignedFace,
@@ -40,6 +42,7 @@ def codes(
     people: int = 1,
     speech: SpeechQuality = GOOD_SPEECH,
     view: View = VIEW,
+    sound: Waveform = SOUND,
     enough: bool = True,
 ) -> list[str]:
     detection = FaceDetection(np.zeros(4, np.float32), np.zeros((5, 2), np.float32), 1.0)
@@ -49,7 +52,7 @@ def codes(
         clip,
         SETTINGS,
         faces=FaceAnalysis(faces, people, 1, face),
-        speech=SpeechAnalysis(SOUND if enough else None, (), speech),
+        speech=SpeechAnalysis(sound if enough else None, (), speech),
         view=view,
     )
     assert all(h.code in CODES and h.text.endswith(".") and len(h.text) > 10 for h in hints)
@@ -88,6 +91,15 @@ def test_advice_about_the_face(change: dict[str, float], code: str) -> None:
 )
 def test_advice_about_the_sound(change: dict[str, float], code: str) -> None:
     assert codes(speech=replace(GOOD_SPEECH, **change)) == [code]
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "expected"), [(8_000, ["narrow_band"]), (11_025, []), (16_000, [])]
+)
+def test_advice_about_a_telephone(rate_hz: int, expected: list[str]) -> None:
+    noise = np.random.default_rng(0).standard_normal(RATE_HZ).astype(np.float32)
+    carried = soxr.resample(soxr.resample(noise, RATE_HZ, rate_hz), rate_hz, RATE_HZ)
+    assert codes(sound=Waveform(carried, RATE_HZ)) == expected
 
 
 def test_no_face() -> None:
