@@ -22,24 +22,27 @@ from utils.arrays import RATE_HZ
 from utils.errors import DuetError, InvalidRequestError, KeyRequiredError
 from web.guard.auth import Caller
 from web.live.enrolment import Enroll, enroll_speaker
+from web.live.messages import (
+    Fields,
+    check_language,
+    read_consent,
+    read_message,
+    read_name,
+    read_number,
+    read_turn,
+)
 from web.live.socket import MOST_MESSAGE_BYTES, LiveSocket
 from web.tickets import Tickets
 from web.wire.errors import where
 from web.wire.hints import HINTS
-from web.wire.json_text import parse_json
 
 log = logging.getLogger("duet.web")
 IDLE_S = 600.0
 KEY_S = 10.0
 _POLL_S = 0.25
-_MOST_TEXT = 64 * 1024
-_MOST_SPEAKERS = 100
-_MOST_NAME = 100
 # Sound may be so far ahead of the time that has passed before the client is told
 _AHEAD_S = 10.0
 _TELL_AGAIN_S = 30.0
-
-Fields = dict[str, Any]
 
 
 class IdleError(DuetError):
@@ -254,11 +257,11 @@ class Conversation:
         self._take_rate(fields)
         name = fields.get("name", "")
         return self._open().session.start_registration(
-            _read_number(fields), _read_name(name) if name else ""
+            read_number(fields), read_name(name) if name else ""
         )
 
     def _complete_registration(self, fields: Fields) -> list[Event]:
-        return self._open().session.complete_registration(_read_number(fields))
+        return self._open().session.complete_registration(read_number(fields))
 
     def _start(self, fields: Fields) -> list[Event]:
         self._take_rate(fields)
@@ -271,14 +274,14 @@ class Conversation:
         return events
 
     def _name_speaker(self, fields: Fields) -> list[Event]:
-        return self._open().session.tell(_read_turn(fields), _read_name(fields.get("name")))
+        return self._open().session.tell(read_turn(fields), read_name(fields.get("name")))
 
     def _enroll_speaker(self, fields: Fields) -> list[Event]:
         person = NewPerson(
-            new_person_id(), _read_name(fields.get("name")), consent=_read_consent(fields)
+            new_person_id(), read_name(fields.get("name")), consent=read_consent(fields)
         )
         session = self._open().session
-        return enroll_speaker(session, _read_turn(fields), person, self._enroll)
+        return enroll_speaker(session, read_turn(fields), person, self._enroll)
 
     def _stop(self, _fields: Fields) -> list[Event]:
         return self._finish(self._open())
@@ -334,63 +337,3 @@ class Conversation:
             self._socket.close(CloseReason.POLICY_VIOLATION, error.code)
         except ConnectionClosed:
             self._leave(is_deliberate=True)
-
-
-def read_message(text: str) -> Fields:
-    """Read a message. Raises InvalidRequestError."""
-    if len(text) > _MOST_TEXT:
-        raise InvalidRequestError(
-            f"A message of text may have {_MOST_TEXT:,} characters. Received: {len(text):,}"
-        )
-    try:
-        fields = parse_json(text)
-    except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise InvalidRequestError(
-            f"A message of text must be a JSON object. Received: {text[:40]!r}",
-            "Send sound as binary messages.",
-        )
-    return fields
-
-
-def check_language(language: str, languages: tuple[str, ...]) -> None:
-    """Refuse a language that the engine does not write. Raises InvalidRequestError."""
-    if language and language not in languages:
-        raise InvalidRequestError(
-            f"The speech model does not write this language. Received: {language[:20]!r}"
-        )
-
-
-def _read_number(fields: Fields) -> int:
-    number = fields.get("speaker_id")
-    if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < _MOST_SPEAKERS:
-        return number
-    raise InvalidRequestError(
-        f"`speaker_id` must be a whole number from 0 to {_MOST_SPEAKERS - 1}. Received:"
-        f" {str(number)[:40]!r}"
-    )
-
-
-def _read_turn(fields: Fields) -> int:
-    turn_id = fields.get("turn_id")
-    if isinstance(turn_id, int) and not isinstance(turn_id, bool):
-        return turn_id
-    raise InvalidRequestError(f"`turn_id` must be a whole number. Received: {str(turn_id)[:40]!r}")
-
-
-def _read_consent(fields: Fields) -> str:
-    consent = fields.get("consent")
-    if isinstance(consent, str) and consent.strip():
-        return consent.strip()
-    raise InvalidRequestError(
-        f"`consent` must say what the person agreed to. Received: {str(consent)[:40]!r}"
-    )
-
-
-def _read_name(name: Any) -> str:
-    if isinstance(name, str) and name.strip() and len(name) <= _MOST_NAME and name.isprintable():
-        return name.strip()
-    raise InvalidRequestError(
-        f"`name` must be a text of 1 to {_MOST_NAME} characters. Received: {str(name)[:40]!r}"
-    )

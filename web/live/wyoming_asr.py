@@ -31,7 +31,8 @@ from speech.live_options import change_options, read_rate
 from speech.live_room import LiveRoom, Seat
 from utils.errors import DuetError, InvalidRequestError
 from web import VERSION
-from web.live.conversation import check_language, failure
+from web.live.conversation import failure
+from web.live.messages import check_language
 from web.live.wyoming_wire import WyomingWire, take
 from web.wire.errors import where
 
