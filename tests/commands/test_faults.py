@@ -41,7 +41,8 @@ def test_a_command_names_what_it_cannot_use(
     loop.symlink_to(loop)
     text = tmp_path / "text.wav"
     text.write_text("no sound")
-    words = command.format(loop=loop, text=text, long="x" * 300).split(" ")
+    given = {"loop": loop, "text": text, "long": "x" * 300}
+    words = [word.format_map(given) for word in command.split(" ")]
     done = CliRunner().invoke(cli.cli, words)
     assert isinstance(done.exception, SystemExit), repr(done.exception)
     assert done.exit_code == 1

@@ -76,7 +76,7 @@ def test_another_service_is_said_to_be_one(
             assert Request.main([clip, "--url", url, *more]) == 2
             assert "Is it a Duet ID service?\n" in capsys.readouterr().err
         for words in ("identify {}", "batch {}", "register ann {}", "list", "delete ann --yes"):
-            command = ["client", *words.format(clip).split(), "--server", url]
+            command = ["client", *(word.format(clip) for word in words.split()), "--server", url]
             done = CliRunner().invoke(cli.cli, command)
             assert done.exit_code == 1, (status, words, done.exception)
             assert done.stderr.startswith("Error: no_service: ")

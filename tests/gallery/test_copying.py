@@ -145,7 +145,7 @@ def test_a_place_that_holds_no_database(
     made = CliRunner().invoke(cli.cli, ["backup", str(tmp_path / "backups")])
     backup = tmp_path / "backups" / made.stdout.split(":")[0]
     (tmp_path / "text.db").write_text("no database" * 99)
-    words = command.replace("BACKUP", str(backup)).split()
+    words = [str(backup) if word == "BACKUP" else word for word in command.split()]
     done = CliRunner().invoke(cli.cli, [*words, f"sqlite:///{tmp_path}/text.db"])
     assert done.exit_code == 1
     assert "invalid_request: A gallery is written to an empty place." in done.stderr
