@@ -21,8 +21,8 @@ _M_MMAP_THRESHOLD = -3
 _LARGE_BYTES = 16 << 20
 _SPARE_BYTES = 64 << 20
 
-# Free memory that a clip may leave to the next one: what one of 1280 × 720 takes
-_LEFT_BYTES = 64 << 20
+# Free memory that clips may leave to the next ones: what two of 1280 × 720 take at a time
+_LEFT_BYTES = 128 << 20
 
 
 def bound_heap() -> bool:
