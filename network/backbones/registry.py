@@ -64,7 +64,7 @@ def build_speech_network(name: str, **options: Any) -> keras.Model:
         ValueError: There is no such network, or an option has an impossible value.
         TypeError: The network has no such option.
     """
-    if name not in SPEECH_NETWORKS:
+    if name not in tuple(SPEECH_NETWORKS):
         raise ValueError(
             f"A speech network must be one of {', '.join(SPEECH_NETWORKS)}. Received:"
             f" backbone={name!r}"

@@ -16,6 +16,7 @@ import keras
 from keras import layers
 
 from network.backbones.blocks import FastBatchNorm
+from utils.fields import fit_fields
 
 CELLS = {"gru": layers.GRU, "lstm": layers.LSTM}
 # Of the moving statistics: every step of every utterance counts, so one batch says much,
@@ -78,7 +79,7 @@ def build_deepspeech2(**sizes: Any) -> keras.Model:
     Raises:
         ValueError: A size is impossible.
     """
-    shape = Shape(**sizes)
+    shape = Shape(**fit_fields(Shape, sizes))
     features = keras.Input((None, shape.n_mels), name="features")
     x = layers.Reshape((-1, shape.n_mels, 1), name="image")(features)
     for place, channels in enumerate(shape.filters):

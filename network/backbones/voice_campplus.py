@@ -25,6 +25,7 @@ from network.backbones.dense_temporal import (
     Segments,
 )
 from utils.arrays import EMBEDDING_SIZE
+from utils.fields import fit_fields
 
 # Channels of the head, of the first temporal layer, of what each layer adds, and of the
 # transits after the blocks.
@@ -107,7 +108,7 @@ def build_voice_campplus(**sizes: Any) -> keras.Model:
     Raises:
         ValueError: A size is impossible.
     """
-    shape = Shape(**sizes)
+    shape = Shape(**fit_fields(Shape, sizes))
     features = keras.Input((None, shape.n_mels), name="features")
     x = _first(_head(features, shape), shape)
     segments = Segments(SEGMENT_STEPS, name="segments")(x)

@@ -24,6 +24,7 @@ from keras import layers
 from network.backbones.blocks import FastBatchNorm
 from network.backbones.voice_common import AttentiveStatistics, voice_embedding
 from utils.arrays import EMBEDDING_SIZE
+from utils.fields import fit_fields
 
 FIRST_KERNEL = 5
 KERNEL = 3
@@ -74,7 +75,7 @@ def build_voice_ecapa(**sizes: int) -> keras.Model:
     Raises:
         ValueError: A size is impossible.
     """
-    shape = Shape(**sizes)
+    shape = Shape(**fit_fields(Shape, sizes))
     features = keras.Input((None, shape.n_mels), name="features")
     total = _convolve(features, shape.channels, "first", kernel=FIRST_KERNEL)
     outputs = []

@@ -18,6 +18,7 @@ from keras import layers
 from network.backbones.blocks import conv_norm
 from network.backbones.voice_common import AttentiveStatistics, voice_embedding
 from utils.arrays import EMBEDDING_SIZE
+from utils.fields import fit_fields
 
 # Stages after the first halve time and frequency.
 HALVINGS = 3
@@ -64,7 +65,7 @@ def build_voice_resnet(**sizes: Any) -> keras.Model:
     Raises:
         ValueError: A size is impossible.
     """
-    shape = Shape(**sizes)
+    shape = Shape(**fit_fields(Shape, sizes))
     features = keras.Input((None, shape.n_mels), name="features")
     x = layers.Reshape((-1, shape.n_mels, 1), name="image")(features)
     x = conv_norm(x, shape.width, 3, "stem")

@@ -24,6 +24,7 @@ from keras import layers
 from network.backbones.blocks import FastBatchNorm
 from network.backbones.voice_common import AttentiveStatistics, voice_embedding
 from utils.arrays import EMBEDDING_SIZE
+from utils.fields import fit_fields
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def build_voice_separable(**sizes: Any) -> keras.Model:
     Raises:
         ValueError: A size is impossible.
     """
-    shape = Shape(**sizes)
+    shape = Shape(**fit_fields(Shape, sizes))
     features = keras.Input((None, shape.n_mels), name="features")
     x = _stem(features, shape.n_mels, shape.stem)
     x = _pointwise(x, shape.channels, "join")

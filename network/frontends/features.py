@@ -13,6 +13,7 @@ from typing import Any
 from network.frontends.kaldi import KaldiSpec, kaldi_power, log_energy
 from network.frontends.log_mel import FrontendSpec, mel_power, normalise
 from utils.arrays import Float32Array
+from utils.fields import fit_fields
 
 Spec = FrontendSpec | KaldiSpec
 KALDI = "kaldi"
@@ -42,7 +43,9 @@ def read_spec(table: Mapping[str, Any]) -> Spec:
         ModelError, TypeError, ValueError: There is no such setting, or an unfit value.
     """
     settings = {name: value for name, value in table.items() if name != KALDI}
-    return KaldiSpec.from_dict(settings) if table.get(KALDI) else FrontendSpec(**settings)
+    if table.get(KALDI):
+        return KaldiSpec.from_dict(fit_fields(KaldiSpec, settings, signed=("fmax_hz",)))
+    return FrontendSpec(**fit_fields(FrontendSpec, settings))
 
 
 def card_entry(spec: Spec) -> dict[str, Any]:

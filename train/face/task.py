@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -30,11 +30,15 @@ from train.loop.fine_tune import Start, batch_progress
 from train.loop.losses import FACE_LOSSES, LossOptions
 from train.loop.task import TaskContext
 from utils.arrays import EMBEDDING_SIZE, FACE_SIZE_PX, Float32Array, ImageArray
+from utils.fields import fit_fields
 from utils.modality import Modality
 
 # Batches that the projection to the teacher is fitted on, and how much it is held small.
 FIT_BATCHES = 32
 FIT_RIDGE = 0.01
+
+
+_Options = TypeVar("_Options")
 
 
 @dataclass(frozen=True)
@@ -265,18 +269,18 @@ def create(config: Mapping[str, Any], context: TaskContext) -> FaceTask:
             batch_size=data["batch_size"],
             seed=context.seed,
             resolutions=tuple((float(start), int(size)) for start, size in data["resolutions"]),
-            augmentation=AugmentOptions(**config["augment"]) if "augment" in config else None,
+            augmentation=_options(AugmentOptions, config.get("augment")),
             teacher=_teacher_options(config.get("teacher")),
             unlabelled=_read_nameless(config, context.shared),
-            pairs=PairOptions(**config["pairs"]) if "pairs" in config else None,
+            pairs=_options(PairOptions, config.get("pairs")),
         ),
     )
     options = FaceOptions(
         backbone=network["backbone"],
-        losses=replace(FACE_LOSSES, **config.get("loss", {})),
+        losses=replace(FACE_LOSSES, **fit_fields(LossOptions, config.get("loss", {}))),
         precision=network.get("precision", "float32"),
         held_before=network.get("held_before", ""),
-        **config.get("serving", {}),
+        **fit_fields(FaceOptions, config.get("serving", {})),
     )
     return FaceTask(batches, pairs, options)
 
@@ -301,4 +305,12 @@ def _read_nameless(config: Mapping[str, Any], shared: Path) -> tuple[Listing, ..
 def _teacher_options(table: Mapping[str, Any] | None) -> TeacherOptions | None:
     if not table:
         return None
-    return TeacherOptions(**{**table, "networks": read_networks(table["networks"])})
+    others = {name: value for name, value in table.items() if name != "networks"}
+    return TeacherOptions(
+        networks=read_networks(table["networks"]), **fit_fields(TeacherOptions, others)
+    )
+
+
+def _options(cls: type[_Options], table: Mapping[str, Any] | None) -> _Options | None:
+    """Options of a table that may be missing."""
+    return None if table is None else cls(**fit_fields(cls, table))

@@ -43,6 +43,7 @@ from train.fusion import choice
 from train.fusion.batches import Draw, PseudoPersons
 from train.loop.task import TaskContext
 from utils.arrays import Float32Array
+from utils.fields import fit_fields
 from utils.modality import Modality
 
 # Of configurations that name none.
@@ -301,7 +302,7 @@ def create(config: Mapping[str, Any], context: TaskContext) -> FusionTask:
         options,
     )
     choose, report = zip(halves(faces), halves(voices), strict=True)
-    draw = Draw(**config["draw"])
+    draw = Draw(**fit_fields(Draw, config["draw"]))
     return FusionTask(
         PseudoPersons(*persons, draw, context.seed),
         HeldOut(everyone=(faces, voices), choose=choose, report=report),

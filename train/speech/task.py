@@ -25,6 +25,7 @@ from train.speech.dev import Prediction, SpeechDev, error_rates, write_predictio
 from train.speech.sets import SpeechSets, choose_vocabulary, read_sets
 from train.voice.augment import MelAugment
 from utils.arrays import Float32Array
+from utils.fields import fit_fields
 from utils.whole_file import whole_file
 
 DEFAULT_NETWORK = "deepspeech2"
@@ -58,8 +59,8 @@ class SpeechTask:
         self._batches = SpeechBatches(
             sets,
             vocabulary,
-            BatchOptions(**config.get("batches", {})),
-            MelAugment(**_with_tuples(config.get("augment", {}))),
+            BatchOptions(**fit_fields(BatchOptions, config.get("batches", {}))),
+            MelAugment(**fit_fields(MelAugment, config.get("augment", {}))),
             spec=self.spec,
             time_stride=self._stride,
             seed=seed,

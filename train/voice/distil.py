@@ -26,6 +26,7 @@ from train.voice.batches import VoiceBatches
 from train.voice.dev import VoiceTrials
 from train.voice.task import VoiceOptions, VoiceTask, read_parts
 from utils.errors import DatasetError
+from utils.fields import fit_fields
 
 BLOCKS = (1, 2, 3)
 # What a channel's error is divided by: its variance and this share of the mean variance.
@@ -186,7 +187,7 @@ def create(config: Mapping[str, Any], context: TaskContext) -> DistilTask:
         context: Seed, and folder of the research data.
     """
     table = dict(config["teacher"])
-    teacher = DistilOptions(network=Path(table.pop("network")), **table)
+    teacher = DistilOptions(network=Path(table.pop("network")), **fit_fields(DistilOptions, table))
     others = {name: value for name, value in config.items() if name != "teacher"}
     parts = read_parts(others, context, views=teacher.views)
     return DistilTask(*parts, teacher=teacher, seed=context.seed)

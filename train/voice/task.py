@@ -29,6 +29,7 @@ from train.voice.sampling import SampleOptions
 from train.voice.sources import read_sources
 from utils.arrays import Float32Array, unit
 from utils.errors import DatasetError
+from utils.fields import fit_fields
 from utils.modality import Modality
 
 # Of configurations that name none.
@@ -290,8 +291,8 @@ def read_parts(
     sources, trials = read_sources(config, context.seed, context.shared, spec)
     batches = VoiceBatches(
         sources,
-        SampleOptions(**_with_tuples(config.get("sampling", {}))),
-        MelAugment(**_with_tuples(config.get("augment", {}))),
+        SampleOptions(**fit_fields(SampleOptions, config.get("sampling", {}))),
+        MelAugment(**fit_fields(MelAugment, config.get("augment", {}))),
         spec,
         seed=context.seed,
         clean=views > 0,
@@ -299,9 +300,9 @@ def read_parts(
     )
     options = VoiceOptions(
         network=_with_tuples(config.get("network", {})),
-        losses=replace(VOICE_LOSSES, **_with_tuples(config.get("loss", {}))),
+        losses=replace(VOICE_LOSSES, **fit_fields(LossOptions, config.get("loss", {}))),
         spec=spec,
-        serving=ServingOptions(**_with_tuples(config.get("serving", {}))),
+        serving=ServingOptions(**fit_fields(ServingOptions, config.get("serving", {}))),
     )
     return batches, trials, options
 
