@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -43,6 +45,9 @@ ANSWER_S = 3.0
 SOON = timedelta(days=14)
 """A certificate that ends within this time is told of."""
 LITTLE_ROOM_BYTES = 2 << 30
+UNIT_FILES = (Path("/etc/systemd/system/duet.service"), Path("/etc/duet.env"))
+"""The unit that docs/deployment.md installs, and its settings, which count more."""
+_FOLDER_OF_UNIT = re.compile(r"^(?!\s*[#;]).*\bDUET_DATA_DIR=[\"']?([^\s\"']+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,8 @@ def look_at_speech(settings: Settings) -> Iterator[Finding]:
 def look_at_disk(settings: Settings) -> Iterator[Finding]:
     """Look at the data folder: who may read it, and how much room there is."""
     folder = settings.storage.data_dir
+    if (other := find_folder_of_unit()) not in (None, folder):
+        yield note("folder", "other", folder=folder, other=other)
     there = next(place for place in (folder, *folder.parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         yield bad("folder", "unwritable", folder=folder, owner=there)
@@ -180,6 +187,16 @@ def look_at_disk(settings: Settings) -> Iterator[Finding]:
         yield note("disk", "little", megabytes=megabytes, folder=folder)
     else:
         yield ok("disk", gigabytes=f"{free / 1e9:.0f}")
+
+
+def find_folder_of_unit() -> Path | None:
+    """Find the data folder of the service that systemd starts here. None without one."""
+    folder = None
+    for file in UNIT_FILES if UNIT_FILES[0].is_file() else ():
+        with suppress(OSError):
+            named = _FOLDER_OF_UNIT.findall(file.read_text("utf-8", "replace"))
+            folder = Path(named[-1]) if named else folder
+    return folder
 
 
 def look_at_key(settings: Settings) -> Iterator[Finding]:

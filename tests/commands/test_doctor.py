@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import string
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from itertools import chain
 from pathlib import Path
@@ -258,3 +259,19 @@ def test_a_database_of_another_release_is_left_as_it_is(place: Path) -> None:
     assert found()["database.later"] == "bad"
     path.write_bytes(os.urandom(4096))
     assert found()["database.unreadable"] == "bad"
+
+
+def test_a_unit_with_another_gallery_is_told(
+    tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = tmp_path / "duet.service"
+    variables = tmp_path / "duet.env"
+    monkeypatch.setattr(diagnosis, "UNIT_FILES", (unit, variables))
+    variables.write_text("# DUET_DATA_DIR=/none\n")
+    look = partial(diagnosis.look_at_disk, Settings.from_env())
+    assert "other" not in [one.code for one in look()], "no unit is installed"
+    shutil.copy(ROOT / "deploy/duet.service", unit)
+    told = next(look())
+    assert (told.code, told.level, told.facts["other"]) == ("other", "note", "/var/lib/duet")
+    variables.write_text(f'DUET_DATA_DIR="{place}"\n')
+    assert "other" not in [one.code for one in look()]
