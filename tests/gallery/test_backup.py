@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -342,7 +343,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "5 people" in made.output
     (backup,) = find_backups(kept)
     settings = (backup.path / "settings.env").read_text()
-    assert f"DUET_DATA_DIR={tmp_path / 'data'}" in settings
+    assert f"DUET_DATA_DIR={shlex.quote(str(tmp_path / 'data'))}" in settings
     everything = b"".join(path.read_bytes() for path in backup.path.iterdir())
     assert b"a secret that stays here" not in everything
     assert key_file.read_bytes().strip() not in everything
