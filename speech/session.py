@@ -114,7 +114,6 @@ class LiveSession:
     def start_registration(self, speaker_id: int, name: str = "") -> list[Event]:
         """Take the sound that follows as speech of a speaker. Raises InvalidRequestError."""
         self._refuse_after_end()
-        events = self._flush()
         number = speaker_id + 1
         others = [v for n, v in self._live_voices.registered.items() if n != speaker_id]
         taken = {voice.current.label.speaker.label for voice in others}
@@ -124,6 +123,7 @@ class LiveSession:
                 "Speakers of a session must have different names. Received:"
                 f" {name[:40]!r}, which another one has"
             )
+        events = self._flush()
         self.mode = "registering"
         self._registration = Registration(speaker_id, name)
         message = say(self._tongue, "speak", speaker=name)

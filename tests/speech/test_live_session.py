@@ -252,6 +252,15 @@ def test_a_refused_name_leaves_the_registration_as_it_is(
     assert session.complete_registration(1)[0].to_json()["speaker"] == "Bob"
 
 
+def test_a_refused_name_loses_no_words(session: LiveSession, clock: Clock) -> None:
+    register(session, clock, 0, person=5)
+    session.start()
+    play(session, clock, syllables(3))
+    with pytest.raises(InvalidRequestError, match="different names"):
+        session.start_registration(1, "speaker 1")
+    assert session.finish()[0].to_json()["type"] == "transcription"
+
+
 def test_sound_before_the_start_is_passed_over_and_told_once(
     session: LiveSession, clock: Clock
 ) -> None:
