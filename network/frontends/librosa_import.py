@@ -14,7 +14,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -53,7 +53,8 @@ def _keep_in_own_folder() -> Path:
     from numba.core import config
 
     folder = Path(tempfile.gettempdir()) / f"duet-numba-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
     entry = folder.lstat()
     if entry.st_uid != os.getuid() or entry.st_mode != stat.S_IFDIR | 0o700:
         folder = Path(tempfile.mkdtemp(prefix="duet-numba-"))

@@ -97,19 +97,22 @@ def test_a_lock_that_stays_held_is_not_waited_for_without_end(
     assert "which takes long" in caplog.text
 
 
-@pytest.mark.parametrize("is_mine_alone", [True, False])
+@pytest.mark.parametrize("there", ["mine alone", "open to all", "a file"])
 def test_it_is_compiled_where_neither_it_nor_the_home_can_be_written(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path, is_mine_alone: bool
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path, there: str
 ) -> None:
     monkeypatch.delenv("NUMBA_CACHE_DIR")
     monkeypatch.setattr("numba.core.config.CACHE_DIR", "")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     usual = tmp_path / f"duet-numba-{os.getuid()}"
-    usual.mkdir()
-    usual.chmod(0o700 if is_mine_alone else 0o777)
+    if there == "a file":
+        usual.touch()
+    else:
+        usual.mkdir()
+        usual.chmod(0o700 if there == "mine alone" else 0o777)
     librosa = Unwritable("librosa")
     monkeypatch.setitem(sys.modules, "librosa", librosa)
     assert import_librosa() is librosa
     compiled = Path(vars(sys.modules["numba.core.config"])["CACHE_DIR"])
-    assert (compiled == usual) == is_mine_alone
+    assert (compiled == usual) == (there == "mine alone")
     assert (compiled.parent, compiled.stat().st_mode & 0o777) == (tmp_path, 0o700)
