@@ -49,6 +49,6 @@ def cut_excerpts(
 
 def _cut(block: Float32Array, start_s: float, span: Span) -> Float32Array:
     """Cut what a block that begins at `start_s` has of a span."""
-    first = max(0, round((span[0] - start_s) * RATE_HZ))
-    last = max(0, round((span[1] - start_s) * RATE_HZ))
+    own_s = len(block) / RATE_HZ
+    first, last = (round(min(max(0.0, at_s - start_s), own_s) * RATE_HZ) for at_s in span)
     return block[first:last]

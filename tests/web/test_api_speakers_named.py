@@ -240,7 +240,18 @@ def test_a_stranger_is_enrolled_from_turns(
     people.post("/v1/people", json={"person_id": "eve", "name": "Eve"})
     talk = np.concatenate([silence(2.0), syllables(3.0), silence(1.0), syllables(3.0, 2)])
     url = "/v1/people/eve/templates"
-    for turns in ("[[0, 1], 2]", "[[3, 2]]", "[]", "here", "[[90, 91]]"):
+    too_large = "1" + "0" * 400
+    for turns in (
+        "[[0, 1], 2]",
+        "[[3, 2]]",
+        "[]",
+        "here",
+        "[[90, 91]]",
+        "[[90, 1e305]]",
+        f"[[0, {too_large}]]",
+        '[["2.5", "4.5"]]',
+        "[[false, true]]",
+    ):
         assert_error(send(people, url, media=wav(talk), turns=turns), 400, "invalid_request")
     answer = send(people, url, media=wav(talk), turns="[[6.0, 9.0], [2.5, 4.5]]")
     assert answer.status_code == 201, answer.get_data(as_text=True)

@@ -42,13 +42,20 @@ def read_turns(upload: Upload, text: str) -> ClipFile:
 def _parse(text: str) -> list[Span]:
     """Read pairs of start and end in seconds. Raises InvalidRequestError."""
     try:
-        spans = [(float(start), float(end)) for start, end in parse_json(text)]
-    except (ValueError, TypeError):
+        spans = [(_read_time(start), _read_time(end)) for start, end in parse_json(text)]
+    except (ValueError, TypeError, OverflowError):
         spans = []
-    is_ordered = all(0 <= start < end < float("inf") for start, end in spans)
+    is_ordered = all(0 <= start < end for start, end in spans)
     if not is_ordered or not 1 <= len(spans) <= MOST_TURNS:
         raise InvalidRequestError(
             f"`turns` must be 1 to {MOST_TURNS} pairs of start and end in seconds, in JSON."
             f" Received: {text[:40]!r}"
         )
     return spans
+
+
+def _read_time(value: object) -> float:
+    """Read a number. Raises TypeError, and OverflowError beyond any float."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return float(value)
