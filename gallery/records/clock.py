@@ -5,12 +5,14 @@ would delete people before their time, or never. So `meta` notes the last time t
 be trusted, and when that was by a clock that counts from the start of the machine. Where
 the clock is more than a day off what has passed since, nothing is deleted by term. How long
 the machine was off nobody knows. So after that a clock is believed that is ahead, if the
-kernel says that a time server sets it.
+kernel says that a time server sets it. Of several machines on one gallery that goes for
+the one which noted the time last: another one may have been on.
 """
 
 from __future__ import annotations
 
 import ctypes
+import platform
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -111,7 +113,7 @@ def _expect(connection: Connection) -> _Due | None:
     """What the clock should show. None in a gallery without any past."""
     noted = connection.scalar(select(meta.c.value).where(meta.c.name == _NAME))
     try:
-        at, boot, up_s, *off = (noted or "").split("|")
+        at, boot, up_s, *more = (noted or "").split("|")
         noted_at = datetime.fromisoformat(at).astimezone(UTC)
         noted_up_s = float(up_s)
     except ValueError:  # nothing is noted yet, or the note is damaged
@@ -119,8 +121,9 @@ def _expect(connection: Connection) -> _Due | None:
         return _Due(last, was_off=True) if last else None
     now_boot, now_up_s = uptime()
     if boot != now_boot:
-        return _Due(noted_at, was_off=True)
-    return _Due(noted_at + timedelta(seconds=max(0.0, now_up_s - noted_up_s)), off == [_OFF])
+        return _Due(noted_at, was_off=more[:1] in ([], [name_machine(connection)]))
+    passed = timedelta(seconds=max(0.0, now_up_s - noted_up_s))
+    return _Due(noted_at + passed, was_off=more[1:] == [_OFF])
 
 
 def _last_moment(connection: Connection) -> datetime | None:
@@ -131,7 +134,8 @@ def _last_moment(connection: Connection) -> datetime | None:
 
 def _note(connection: Connection, at: datetime, *, was_off: bool = False) -> None:
     boot, up_s = uptime()
-    value = f"{at.isoformat(timespec='seconds')}|{boot}|{up_s:.0f}" + f"|{_OFF}" * was_off
+    fields = [at.isoformat(timespec="seconds"), boot, f"{up_s:.0f}", name_machine(connection)]
+    value = "|".join([*fields, *[_OFF] * was_off])
     connection.execute(delete(meta).where(meta.c.name == _NAME))
     connection.execute(insert(meta).values(name=_NAME, value=value))
 
@@ -150,6 +154,11 @@ def uptime() -> tuple[str, float]:
     # On Linux one that goes on while the machine is suspended
     kind = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return boot, time.clock_gettime(kind)
+
+
+def name_machine(connection: Connection) -> str:
+    """Name of this machine among those that can share the gallery. One alone can use a file."""
+    return "" if connection.dialect.name == "sqlite" else platform.node().replace("|", "")
 
 
 def is_synchronised() -> bool:

@@ -26,6 +26,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.shown = datetime.now(UTC)
+        self.name = "east"
         self.boot = "first"
         self.up_s = 1000.0
         self.is_synchronised = False
@@ -48,6 +49,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(clock, "now", lambda: made.shown)
     monkeypatch.setattr(clock, "uptime", lambda: (made.boot, made.up_s))
     monkeypatch.setattr(clock, "is_synchronised", lambda: made.is_synchronised)
+    monkeypatch.setattr(clock, "name_machine", lambda _: made.name)
     return made
 
 
@@ -132,6 +134,35 @@ def test_a_time_server_is_not_believed_about_a_jump_while_the_machine_is_on(
     machine.wait(timedelta(minutes=2))
     assert due.forget_expired() == 0
     assert days_off(due) == pytest.approx(400, abs=0.1)
+
+
+def test_a_time_server_is_not_believed_about_a_jump_of_one_of_several_machines(
+    due: Store, machine: Machine
+) -> None:
+    machine.name = "west"
+    machine.boot = "another"
+    machine.is_synchronised = True
+    machine.shown += 400 * DAY
+    assert due.forget_expired() == 0
+    machine.wait(timedelta(minutes=2))
+    assert due.forget_expired() == 0
+    assert days_off(due) == pytest.approx(400, abs=0.1)
+
+
+@pytest.mark.parametrize("off", [False, True])
+def test_a_note_without_the_machine_counts_as_before(
+    due: Store, machine: Machine, off: bool
+) -> None:
+    at = machine.shown.isoformat(timespec="seconds")
+    with due.database.write() as connection:
+        value = f"{at}|first|{machine.up_s:.0f}"
+        connection.execute(update(meta).where(meta.c.name == "clock").values(value=value))
+    machine.is_synchronised = True
+    if off:
+        machine.switch_off(machine.shown + 40 * DAY)
+    else:
+        machine.shown += 40 * DAY
+    assert due.forget_expired() == int(off)
 
 
 def test_a_time_server_is_not_believed_about_the_past(due: Store, machine: Machine) -> None:
