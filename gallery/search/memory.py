@@ -38,7 +38,7 @@ Probe = Mapping[Modality, Float32Array]
 """Embeddings (size,) of one clip by modality."""
 
 NEAREST = 64
-"""Number of people whom codes are read for, in each modality.
+"""Number of people nearest by code whom an index looks for, in each modality.
 
 More than are looked at (`recognition.matching`).
 """

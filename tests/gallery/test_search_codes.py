@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from gallery.search.nearest import list_searches
 from gallery.store import NewPerson, Store
 from recognition.matching import SHORTLIST
 from tests.support.gallery_parts import StubEncoders, open_gallery
+from tests.support.remains import present_in
 from tests.support.searching import best, fill, probe
 from tests.support.templates import templates
+from tests.support.waiting import until
 from utils.arrays import Float32Array, unit
 from utils.modality import Modality
 
@@ -240,6 +243,32 @@ def test_a_search_sees_the_state_that_it_began_with(
     assert index.near(asked).people == 2
     assert best(index.near(asked), asked, FACE)[1] < before[1]
     assert best(index.near(probe(2)), probe(2), FACE)[0] == "b"
+
+
+def test_a_deletion_amid_a_search_leaves_nothing(
+    store: Store, index: CodeIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = "somebody-who-leaves"
+    store.enroll(NewPerson(who), templates(1))
+    asked = probe(1)
+    index.near(asked)
+    assert present_in(tmp_path, who.encode())
+    real = codeindex.find_rows
+    deleting = threading.Thread(target=store.delete_person, args=[who])
+
+    def find_meanwhile(*arguments: Any) -> Any:
+        if not deleting.ident:
+            deleting.start()
+        until(lambda: store.count() == 0)
+        return real(*arguments)
+
+    monkeypatch.setattr(codeindex, "find_rows", find_meanwhile)
+    assert index.near(asked).people == 1, "the state that it began with"
+    deleting.join()
+    assert not present_in(tmp_path, who.encode())
+    assert index.near(asked).people == 0
+    store.record_answer("identify", "accepted", person_id=who, named=())
+    assert store.events()[0].person_key is None
 
 
 def test_a_sealed_gallery_is_searched_too(tmp_path: Path) -> None:
