@@ -6,7 +6,6 @@ and landmarks are in pixels of the frames given. Importing this module loads no 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Sequence
 from copy import copy
@@ -35,6 +34,7 @@ from align.tracks import (
 from align.warp import is_plausible
 from utils.arrays import Float64Array, GreyArray, ImageArray
 from utils.media import AlignedFace, FaceAnalysis, FaceDetection, FaceQuality, Frame, OtherFace
+from utils.processors import PROCESSORS
 
 # Frames that are looked at a second time
 _SECOND_LOOK_FRAMES = 4
@@ -52,7 +52,7 @@ Made = dict[bytes, FaceDetection | None]
 """What was made of rows of the cascade, by their bytes."""
 
 # Threads of a second look, which is not beside decoding and waits for nothing else
-_THREADS = min(2, os.cpu_count() or 1)
+_THREADS = min(2, PROCESSORS)
 _LOADING = threading.Lock()
 
 

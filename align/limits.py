@@ -5,12 +5,12 @@ No file can take the service's time or memory.
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, replace
 
 from utils.config import CaptureSettings
 from utils.errors import MediaTooLargeError
+from utils.processors import PROCESSORS
 
 OPENING_S = 5.0
 """Start of a clip that may be enough of it, in seconds."""
@@ -95,7 +95,7 @@ class Deadline:
         self._end_s = time.process_time() + seconds
         # All processors together cannot have used the allowance before. The clock of
         # processor time takes ten times as long to ask, and each packet asks
-        self._earliest_s = time.monotonic() + seconds / (os.cpu_count() or 1)
+        self._earliest_s = time.monotonic() + seconds / PROCESSORS
 
     @property
     def is_over(self) -> bool:

@@ -6,7 +6,6 @@ Only what is needed is decoded, and only what is wanted is converted. The displa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -30,8 +29,9 @@ from align.upright import DisplayMatrices, pixel_aspect, shown_size, turn_uprigh
 from utils.arrays import ImageArray
 from utils.errors import MediaTooLargeError
 from utils.media import Frame
+from utils.processors import PROCESSORS
 
-_THREADS = min(4, os.cpu_count() or 1)
+_THREADS = min(4, PROCESSORS)
 
 # Pixels of all frames up to which one thread decodes as fast as the frames are looked at: those
 # of 5 s of 1280 × 720. A second one takes 16 % more of a processor for the same work

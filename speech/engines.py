@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from speech.ctc.options import CtcOptions, is_ctc_folder
 from speech.models import load_weights
 from speech.ports import Transcriber
+from utils.processors import PROCESSORS
 
 WHISPER = "whisper"
 CTC = "ctc"
@@ -15,7 +15,7 @@ CTC = "ctc"
 
 def count_threads(stated: int) -> int:
     """Count the threads of an engine: those stated, or half of the processors for 0."""
-    return stated or max(1, (os.cpu_count() or 1) // 2)
+    return stated or max(1, PROCESSORS // 2)
 
 
 def find_engine(model: str) -> str:

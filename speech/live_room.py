@@ -6,7 +6,6 @@ It knows no socket. Messages are numbered here, so that none is sent twice.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -26,6 +25,7 @@ from speech.session import LiveSession
 from utils.arrays import Float32Array
 from utils.config import Settings
 from utils.errors import BusyError, DuetError, InvalidRequestError
+from utils.processors import PROCESSORS
 
 log = logging.getLogger("duet.speech")
 RESUME_S = 60.0
@@ -116,7 +116,7 @@ class Seat:
 
 def carried_sessions() -> int:
     """Count the sessions that this machine carries: one for every core (docs/live.md)."""
-    return os.cpu_count() or 1
+    return PROCESSORS
 
 
 class LiveRoom:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -11,7 +10,9 @@ from typing import TypeVar
 
 import numpy as np
 
-THREADS = min(os.cpu_count() or 1, 4)
+from utils.processors import PROCESSORS
+
+THREADS = min(PROCESSORS, 4)
 T = TypeVar("T")
 
 

@@ -7,7 +7,6 @@ between calls and are shared by all requests.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from utils.beside import beside
 from utils.errors import ModelError
 from utils.media import Waveform
 from utils.modality import Embedding, Modality
+from utils.processors import PROCESSORS
 
 log = logging.getLogger("duet.network")
 
@@ -35,7 +35,7 @@ _FACES_AT_ONCE = 3
 # Two threads of one run take a quarter more of a processor than one. So a run has one, and
 # several runs go on at once
 _THREADS_OF_A_RUN = 1
-_RUNS_AT_ONCE = os.cpu_count() or 1
+_RUNS_AT_ONCE = PROCESSORS
 
 
 class Encoder:

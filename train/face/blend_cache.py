@@ -6,7 +6,6 @@ the last whole shard, and one that wants more adds to them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from train.face.teacher import (
     teacher_tag,
 )
 from utils.arrays import Float32Array, ImageArray
+from utils.processors import PROCESSORS
 
 # Blended faces in a file: some 75 MB.
 SHARD = 2000
@@ -108,7 +108,7 @@ def cached_blends(source: BlendSource, number: int) -> tuple[Shards, Float32Arra
     cached_images(source.listing, source.base)  # each process will read them
     missing = [shard for shard in shards if source.missing(shard)]
     if missing:
-        workers = min(len(missing), os.cpu_count() or 1)
+        workers = min(len(missing), PROCESSORS)
         with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
             for work in [pool.submit(_make_shard, source, shard) for shard in missing]:
                 work.result()
