@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from speech.models import is_installed
 from tests.browser.looks import look
@@ -98,3 +99,65 @@ def test_a_microphone_that_is_refused_says_what_to_do(
         page.click("#live-start")
         expect(page.locator("#live-problem")).to_have_text(KO["live.device.refused"])
         look(page, pictures, "live-refused", schemes=("light",))
+
+
+REFUSED = {"type": "error", "code": "invalid_request", "message": "No such name.", "hint": "Why."}
+PASSED_OVER = {"type": "notice", "code": "sound_passed_over", "message": "Passed over.", "hint": ""}
+
+
+class Registrar:
+    """Answers a live session in which each speaker but `bad` is registered."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._name = ""
+
+    def __call__(self, socket: WebSocketRoute) -> None:
+        """Begin the session."""
+        socket.on_message(lambda message: self._answer(socket, message))
+        socket.send(json.dumps({"type": "model_loaded", "session_id": "1", "needs_key": False}))
+
+    def _answer(self, socket: WebSocketRoute, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            return
+        fields = json.loads(message)
+        self.asked.append(fields["type"])
+        self._name = fields.get("name", self._name)
+        if self._name == "bad":
+            answers = [REFUSED, PASSED_OVER]
+        else:
+            done = fields["type"].replace("start_", "").replace("complete_", "")
+            ending = "started" if fields["type"].startswith("start") else "completed"
+            answers = [{"type": f"{done}_{ending}", "speaker": self._name, "message": ending}]
+        for answer in answers:
+            socket.send(json.dumps(answer))
+
+
+def test_a_refused_speaker_is_told_why_and_the_next_one_registers(
+    service: Service, tmp_path: Path
+) -> None:
+    sound = tmp_path / "silence.wav"
+    soundfile.write(sound, silence(1), 16000)
+    registrar = Registrar()
+    with chromium(Performer(sound, sound), cameras=0) as browser:
+        page = page_of(browser, locale="ko")
+        page.route_web_socket("**/v1/live*", registrar)
+        page.goto(f"{service.url}/live")
+        page.fill("#speaker-name", "bad")
+        page.click("#speaker-add")
+        expect(page.locator("#live-problem")).to_have_text("No such name. Why.")
+        expect(page.locator("#speaker-add")).to_be_enabled()
+        assert registrar.asked == ["start_speaker_registration"]
+        expect(page.locator("#speaker-status")).to_be_empty()
+        expect(page.locator("#live-status")).to_be_empty()
+
+        page.fill("#speaker-name", "Ann")
+        page.click("#speaker-add")
+        expect(page.locator("#speakers li")).to_have_text(["Ann"])
+        expect(page.locator("#live-problem")).to_be_hidden()
+
+        page.fill("#speaker-name", "Ann")
+        page.click("#speaker-add")
+        told = KO["live.taken"].replace("{name}", "Ann")
+        expect(page.locator("#live-problem")).to_have_text(told)
+        assert registrar.asked.count("start_speaker_registration") == 2

@@ -17,13 +17,18 @@ let connection = null;
 /** @type {Turn | null} */
 let asked = null;
 let speakers = 0;
+let isRefused = false;
 /** @type {"waiting" | "registering" | "writing" | "paused"} */
 let state = "waiting";
 
 const transcript = new Transcript(askWho);
 const microphone = new Microphone(byId("live-level"), (sound) => {
-  if (state === "registering" || state === "writing") connection?.hear(sound);
+  if (isHeard()) connection?.hear(sound);
 });
+
+function isHeard() {
+  return state === "writing" || (state === "registering" && !isRefused);
+}
 
 /** @type {Record<string, (message: any) => void>} */
 const handlers = {
@@ -37,7 +42,7 @@ const handlers = {
   gap: (message) => transcript.showGap(message.missing_s),
   speaker_registration_started: (message) => say("speaker-status", message.message),
   speaker_registration_completed: showSpeaker,
-  notice: (message) => say("live-status", message.message),
+  notice: showNotice,
   error: showRefusal,
   transcription_ended: end,
 };
@@ -123,6 +128,11 @@ async function register(event) {
   event.preventDefault();
   const name = inputById("speaker-name").value.trim();
   if (!name || state !== "waiting") return;
+  if (isTaken(name)) {
+    showProblem(t("live.taken", { name }));
+    return;
+  }
+  isRefused = false;
   try {
     const open = await connect();
     const speaker_id = speakers;
@@ -133,15 +143,21 @@ async function register(event) {
     });
     setState("registering");
     await countDown();
-    open.send("complete_speaker_registration", { speaker_id });
+    if (!isRefused) open.send("complete_speaker_registration", { speaker_id });
   } catch (error) {
     fail(error);
   }
   setState("waiting");
 }
 
+/** @param {string} name */
+function isTaken(name) {
+  return [...byId("speakers").children].some((item) => item.textContent === name);
+}
+
+/** Count the seconds of a registration down, until the service refuses it. */
 async function countDown() {
-  for (let left = REGISTRATION_S; left > 0; left -= 1) {
+  for (let left = REGISTRATION_S; left > 0 && !isRefused; left -= 1) {
     say("speaker-status", t("live.say", { n: left }));
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
@@ -171,12 +187,18 @@ function nameSpeaker() {
   else connection?.send("name_speaker", speaker);
 }
 
+/** @param {{ code: string, message: string }} notice */
+function showNotice({ code, message }) {
+  // Sound was on its way when a registration was refused
+  if (code !== "sound_passed_over") say("live-status", message);
+}
+
 /** @param {{ code: string, message: string, hint: string }} error */
 function showRefusal({ code, message, hint }) {
   const known = `live.error.${code}`;
-  const place = byId("live-problem");
-  place.textContent = hasText(known) ? t(known) : `${message} ${hint}`;
-  place.hidden = false;
+  isRefused = true;
+  say("speaker-status", "");
+  showProblem(hasText(known) ? t(known) : `${message} ${hint}`);
   if (
     ["busy", "idle", "key_required", "forbidden", "speech_unavailable"].includes(code)
   )
@@ -190,7 +212,12 @@ function fail(error) {
     showError("live-problem", error);
     return;
   }
-  byId("live-problem").textContent = t(`live.device.${error.reason}`);
+  showProblem(t(`live.device.${error.reason}`));
+}
+
+/** @param {string} text */
+function showProblem(text) {
+  say("live-problem", text);
   byId("live-problem").hidden = false;
 }
 
