@@ -5,14 +5,13 @@ would delete people before their time, or never. So `meta` notes the last time t
 be trusted, and when that was by a clock that counts from the start of the machine. Where
 the clock is more than a day off what has passed since, nothing is deleted by term. How long
 the machine was off nobody knows. So after that a clock is believed that is ahead, if the
-kernel says that a time server sets it. Of several machines on one gallery that goes for
-the one which noted the time last: another one may have been on.
+kernel says that a time server sets it. Of several machines on one gallery the last starts
+are noted, which tell one that was off from one that was on while another one noted the time.
 """
 
 from __future__ import annotations
 
 import ctypes
-import platform
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,8 +30,11 @@ SKEW = timedelta(minutes=10)
 """How far the clocks of two machines may be apart. A moment later than that is not believed."""
 
 _NAME = "clock"
-# Ends a note: the machine was off before, and the clock is doubted since
+# In a note: the machine was off before, and the clock is doubted since
 _OFF = "off"
+# Other starts that a note lists, those that looked last, and how much of their ids
+_MOST_STARTS = 5
+_START_SIGNS = 8
 # Rows of the audit of which one can be read
 _LAST_ROWS = 100
 # Enough for the struct timex of any architecture, and its TIME_ERROR
@@ -109,21 +111,44 @@ class _Due:
     was_off: bool
 
 
+@dataclass(frozen=True)
+class _Noted:
+    """A note: the time, whether the clock is doubted since a machine was off, and starts.
+
+    Starts of machines are seconds since 1970 by a part of their id.
+    """
+
+    at: datetime
+    was_off: bool
+    starts: dict[str, float]
+
+
 def _expect(connection: Connection) -> _Due | None:
     """What the clock should show. None in a gallery without any past."""
-    noted = connection.scalar(select(meta.c.value).where(meta.c.name == _NAME))
-    try:
-        at, boot, up_s, *more = (noted or "").split("|")
-        noted_at = datetime.fromisoformat(at).astimezone(UTC)
-        noted_up_s = float(up_s)
-    except ValueError:  # nothing is noted yet, or the note is damaged
+    noted = _read_note(connection)
+    if noted is None:
         last = _last_moment(connection)
         return _Due(last, was_off=True) if last else None
-    now_boot, now_up_s = uptime()
-    if boot != now_boot:
-        return _Due(noted_at, was_off=more[:1] in ([], [name_machine(connection)]))
-    passed = timedelta(seconds=max(0.0, now_up_s - noted_up_s))
-    return _Due(noted_at + passed, was_off=more[1:] == [_OFF])
+    boot, up_s = uptime()
+    started = noted.starts.get(boot[:_START_SIGNS])
+    if started is None:
+        return _Due(noted.at, was_off=True)
+    return _Due(max(noted.at, datetime.fromtimestamp(started + up_s, UTC)), noted.was_off)
+
+
+def _read_note(connection: Connection) -> _Noted | None:
+    """Read the note. None: nothing is noted yet, or the note is damaged."""
+    noted = connection.scalar(select(meta.c.value).where(meta.c.name == _NAME))
+    try:
+        text, boot, up_s, *more = (noted or "").split("|")
+        at = datetime.fromisoformat(text).astimezone(UTC)
+        off, others = (*more, "", "")[:2]
+        pairs = (other.split(":") for other in others.split(",") if other)
+        starts = {start: float(started) for start, started in pairs}
+        starts[boot[:_START_SIGNS]] = at.timestamp() - float(up_s)
+    except ValueError:
+        return None
+    return _Noted(at, off == _OFF, starts)
 
 
 def _last_moment(connection: Connection) -> datetime | None:
@@ -134,8 +159,11 @@ def _last_moment(connection: Connection) -> datetime | None:
 
 def _note(connection: Connection, at: datetime, *, was_off: bool = False) -> None:
     boot, up_s = uptime()
-    fields = [at.isoformat(timespec="seconds"), boot, f"{up_s:.0f}", name_machine(connection)]
-    value = "|".join([*fields, *[_OFF] * was_off])
+    noted = _read_note(connection)
+    others = [*noted.starts.items()] if noted else []
+    last = [f"{start}:{at_s:.0f}" for start, at_s in others if start != boot[:_START_SIGNS]]
+    fields = [at.isoformat(timespec="seconds"), boot, f"{up_s:.0f}", _OFF * was_off]
+    value = "|".join([*fields, ",".join(last[-_MOST_STARTS:])])
     connection.execute(delete(meta).where(meta.c.name == _NAME))
     connection.execute(insert(meta).values(name=_NAME, value=value))
 
@@ -154,11 +182,6 @@ def uptime() -> tuple[str, float]:
     # On Linux one that goes on while the machine is suspended
     kind = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return boot, time.clock_gettime(kind)
-
-
-def name_machine(connection: Connection) -> str:
-    """Name of this machine among those that can share the gallery. One alone can use a file."""
-    return "" if connection.dialect.name == "sqlite" else platform.node().replace("|", "")
 
 
 def is_synchronised() -> bool:

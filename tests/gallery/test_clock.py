@@ -26,7 +26,6 @@ class Machine:
 
     def __init__(self) -> None:
         self.shown = datetime.now(UTC)
-        self.name = "east"
         self.boot = "first"
         self.up_s = 1000.0
         self.is_synchronised = False
@@ -49,7 +48,6 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(clock, "now", lambda: made.shown)
     monkeypatch.setattr(clock, "uptime", lambda: (made.boot, made.up_s))
     monkeypatch.setattr(clock, "is_synchronised", lambda: made.is_synchronised)
-    monkeypatch.setattr(clock, "name_machine", lambda _: made.name)
     return made
 
 
@@ -139,8 +137,9 @@ def test_a_time_server_is_not_believed_about_a_jump_while_the_machine_is_on(
 def test_a_time_server_is_not_believed_about_a_jump_of_one_of_several_machines(
     due: Store, machine: Machine
 ) -> None:
-    machine.name = "west"
-    machine.boot = "another"
+    for machine.boot in ("west", "first"):
+        assert due.forget_expired() == 0
+    machine.boot = "west"
     machine.is_synchronised = True
     machine.shown += 400 * DAY
     assert due.forget_expired() == 0
@@ -149,10 +148,30 @@ def test_a_time_server_is_not_believed_about_a_jump_of_one_of_several_machines(
     assert days_off(due) == pytest.approx(400, abs=0.1)
 
 
-@pytest.mark.parametrize("off", [False, True])
-def test_a_note_without_the_machine_counts_as_before(
-    due: Store, machine: Machine, off: bool
+def test_days_without_a_question_to_any_of_several_machines_are_no_jump(
+    due: Store, machine: Machine
 ) -> None:
+    for machine.boot in ("west", "first"):
+        assert due.forget_expired() == 0
+    machine.wait(40 * DAY)
+    for machine.boot, forgotten in (("west", 1), ("first", 0)):
+        assert due.forget_expired() == forgotten
+        assert due.clock_jump is None
+
+
+def test_several_machines_that_were_off_are_believed_once_a_time_server_sets_their_clocks(
+    due: Store, machine: Machine
+) -> None:
+    machine.shown += 40 * DAY
+    for machine.boot in ("east", "west", "east"):
+        assert due.forget_expired() == 0
+        assert days_off(due) == pytest.approx(40, abs=0.1)
+    machine.is_synchronised = True
+    assert due.forget_expired() == 1
+
+
+@pytest.mark.parametrize("off", [False, True])
+def test_a_note_without_starts_counts_as_before(due: Store, machine: Machine, off: bool) -> None:
     at = machine.shown.isoformat(timespec="seconds")
     with due.database.write() as connection:
         value = f"{at}|first|{machine.up_s:.0f}"
