@@ -97,6 +97,8 @@ def now_for_terms(connection: Connection) -> datetime:
 def trust(connection: Connection) -> ClockJump | None:
     """Take the clock for right from now on. Returns how far it was off."""
     jump = find_jump(connection)
+    # With it go the times by which other machines would doubt this one
+    connection.execute(delete(meta).where(meta.c.name == _NAME))
     _note(connection, now())
     detail = {"days": round(jump.days, 1)} if jump else {}
     audit.append(connection, "trust_clock", "trusted", detail=detail)

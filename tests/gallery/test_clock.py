@@ -92,6 +92,18 @@ def test_the_operator_releases_it(due: Store, machine: Machine) -> None:
     assert due.events(action="trust_clock")[0].detail == {"days": 90.0}
 
 
+def test_the_operator_releases_it_for_all_machines(due: Store, machine: Machine) -> None:
+    machine.shown += 10 * DAY
+    due.trust_clock()
+    machine.boot = "west"
+    assert due.forget_expired() == 0
+    machine.boot = "first"
+    machine.shown -= 10 * DAY
+    assert due.trust_clock()
+    machine.boot = "west"
+    assert due.find_clock_jump() is None
+
+
 @pytest.mark.parametrize("passed", [20 * timedelta(hours=1), 40 * DAY])
 def test_time_that_passes_while_the_machine_is_on_is_no_jump(
     due: Store, machine: Machine, passed: timedelta
