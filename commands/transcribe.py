@@ -107,6 +107,8 @@ def transcribe(
     install first.
     """
     _check_output(values["form"], folder)
+    if folder is not None:
+        _check_targets(recordings, folder, values, stops_all=as_job)
     if as_job:
         report(_work_on_job(recordings, folder, values))
         return
@@ -134,6 +136,35 @@ def _check_output(form: str, folder: Path | None) -> None:
             "Subtitles must be printed in UTF-8.",
             "Set PYTHONIOENCODING=utf-8, or name a folder with --to.",
         )
+
+
+def _check_targets(
+    recordings: tuple[Path, ...], folder: Path, values: dict[str, Any], *, stops_all: bool
+) -> None:
+    """Raise OutputError before the work where transcripts would be lost after it.
+
+    A transcript that exists leaves the others of a job undone: `stops_all`.
+    """
+    targets = [_target(recording, folder, values["form"]) for recording in recordings]
+    twice = sorted({target.name for target in targets if targets.count(target) > 1})
+    if twice:
+        raise OutputError(
+            "Each recording of a command needs a name of its own, as its transcript has it."
+            f" Received several for: {', '.join(twice)}",
+            "Write them down one after the other, each with a folder of its own (--to).",
+        )
+    for target in targets if stops_all else []:
+        _refuse_existing(target, is_forced=values["force"])
+
+
+def _target(recording: Path, folder: Path, form: str) -> Path:
+    suffix = TEXT_FORMATS[form].suffix if form in TEXT_FORMATS else ".json"
+    return folder / (recording.stem + suffix)
+
+
+def _refuse_existing(target: Path, *, is_forced: bool) -> None:
+    if target.exists() and not is_forced:
+        raise OutputError(f"The transcript {target.name} exists.")
 
 
 def _work_on_job(
@@ -181,18 +212,13 @@ def format_result_as(result: dict[str, Any], form: str, *, is_printed: bool = Tr
     return to_json(body, is_printed=is_printed) + "\n"
 
 
-def _suffix_of(form: str) -> str:
-    return TEXT_FORMATS[form].suffix if form in TEXT_FORMATS else ".json"
-
-
 def _put(name: Path, text_of: _TextOf, folder: Path | None, values: dict[str, Any]) -> None:
     """Print a transcript, or write it to a file of the folder."""
     if folder is None:
         click.echo(text_of(), nl=False)
         return
-    target = folder / (name.stem + _suffix_of(values["form"]))
-    if target.exists() and not values["force"]:
-        raise OutputError(f"The transcript {target.name} exists.")
+    target = _target(name, folder, values["form"])
+    _refuse_existing(target, is_forced=values["force"])
     _save(target, text_of)
     click.echo(str(target))
 
@@ -235,9 +261,9 @@ def _open_naming(settings: Settings, values: dict[str, Any]) -> Iterator[Naming 
 def _write_one(scribe: Scribe, path: Path, folder: Path | None, request: _Request) -> None:
     from speech.scribe import Recording
 
-    target = None if folder is None else folder / (path.stem + _suffix_of(request.form))
-    if target is not None and target.exists() and not request.force:
-        raise OutputError(f"The transcript {target.name} exists.")
+    target = None if folder is None else _target(path, folder, request.form)
+    if target is not None:
+        _refuse_existing(target, is_forced=request.force)
     recording = Recording(
         path,
         path.name,

@@ -70,6 +70,31 @@ def test_nothing_is_overwritten_unless_it_is_forced(
     assert target.read_text(encoding="utf-8").startswith("w0")
 
 
+@pytest.mark.parametrize("options", [["--force"], ["--job"]])
+def test_recordings_of_one_name_are_refused_before_any_is_written_down(
+    talk: Path, wordy: WordyEngine, tmp_path: Path, options: list[str]
+) -> None:
+    other = tmp_path / "talk.flac"
+    soundfile.write(other, syllables(3.0), RATE_HZ)
+    env = {"DUET_DATA_DIR": str(tmp_path / "data")}
+    refused = run(talk, other, "--to", tmp_path / "new", *options, env=env)
+    assert refused.exit_code == 1
+    assert "Received several for: talk.txt" in refused.output
+    assert not (tmp_path / "new").exists()
+    assert run(talk, other, env=env).exit_code == 0
+
+
+def test_a_job_refuses_a_transcript_that_exists_before_any_is_written_down(
+    talk: Path, wordy: WordyEngine, tmp_path: Path
+) -> None:
+    (tmp_path / "talk.txt").write_text("mine", encoding="utf-8")
+    env = {"DUET_DATA_DIR": str(tmp_path / "data")}
+    refused = run(talk, "--job", "--to", tmp_path, env=env)
+    assert refused.exit_code == 1
+    assert "talk.txt exists" in refused.output
+    assert CliRunner().invoke(cli.cli, ["jobs", "list"], env=env).output == "There is no job.\n"
+
+
 def test_a_transcript_that_cannot_be_written_is_printed(
     talk: Path, wordy: WordyEngine, tmp_path: Path
 ) -> None:
