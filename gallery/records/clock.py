@@ -117,12 +117,12 @@ class _Due:
 class _Noted:
     """A note: the time, whether the clock is doubted since a machine was off, and starts.
 
-    Starts of machines are seconds since 1970 by a part of their id.
+    Starts of machines are by a part of their id.
     """
 
     at: datetime
     was_off: bool
-    starts: dict[str, float]
+    starts: dict[str, datetime]
 
 
 def _expect(connection: Connection) -> _Due | None:
@@ -135,7 +135,7 @@ def _expect(connection: Connection) -> _Due | None:
     started = noted.starts.get(boot[:_START_SIGNS])
     if started is None:
         return _Due(noted.at, was_off=True)
-    return _Due(max(noted.at, datetime.fromtimestamp(started + up_s, UTC)), noted.was_off)
+    return _Due(max(noted.at, started + timedelta(seconds=up_s)), noted.was_off)
 
 
 def _read_note(connection: Connection) -> _Noted | None:
@@ -146,9 +146,9 @@ def _read_note(connection: Connection) -> _Noted | None:
         at = datetime.fromisoformat(text).astimezone(UTC)
         off, others = (*more, "", "")[:2]
         pairs = (other.split(":") for other in others.split(",") if other)
-        starts = {start: float(started) for start, started in pairs}
-        starts[boot[:_START_SIGNS]] = at.timestamp() - float(up_s)
-    except ValueError:
+        starts = {start: datetime.fromtimestamp(float(at_s), UTC) for start, at_s in pairs}
+        starts[boot[:_START_SIGNS]] = at - timedelta(seconds=float(up_s))
+    except (ValueError, OverflowError):
         return None
     return _Noted(at, off == _OFF, starts)
 
@@ -163,7 +163,7 @@ def _note(connection: Connection, at: datetime, *, was_off: bool = False) -> Non
     boot, up_s = uptime()
     noted = _read_note(connection)
     others = [*noted.starts.items()] if noted else []
-    last = [f"{start}:{at_s:.0f}" for start, at_s in others if start != boot[:_START_SIGNS]]
+    last = [f"{one}:{at_s.timestamp():.0f}" for one, at_s in others if one != boot[:_START_SIGNS]]
     fields = [at.isoformat(timespec="seconds"), boot, f"{up_s:.0f}", _OFF * was_off]
     value = "|".join([*fields, ",".join(last[-_MOST_STARTS:])])
     connection.execute(delete(meta).where(meta.c.name == _NAME))

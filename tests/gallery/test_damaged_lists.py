@@ -142,10 +142,15 @@ def test_terms_are_kept_beside_a_damaged_row(store: Store, broken: str) -> None:
     assert kept == int("created_at = " in broken), "a transcript of an unknown age"
 
 
-def test_a_damaged_note_of_the_clock_is_none(store: Store) -> None:
+@pytest.mark.parametrize(
+    "rest", ["", "|boot|1e30", "|boot|nan", "|boot|0||other:1e30", "|boot|0||other:nan:1"]
+)
+def test_a_damaged_note_of_the_clock_is_none(store: Store, rest: str) -> None:
     assert store.look_at_clock() is None
-    write(store, "UPDATE meta SET value = 'x' WHERE name = 'clock'")
+    at = datetime.now(UTC).isoformat()
+    write(store, f"UPDATE meta SET value = '{at}{rest}' WHERE name = 'clock'")
     assert store.find_clock_jump() is None
+    assert store.look_at_clock() is None
     at = (datetime.now(UTC) - timedelta(days=9)).isoformat()
     write(store, f"UPDATE meta SET value = '{at}||0' WHERE name = 'clock'")
     assert store.find_clock_jump() is not None
