@@ -117,6 +117,16 @@ def test_few_own_people_are_set_against_the_cohort_that_is_there(fitted: Fitted)
     assert fit_people(bare).norm == NoNorm()
 
 
+def test_what_poor_quality_costs_is_not_fitted_to_few_good_clips(fitted: Fitted) -> None:
+    _, calibration = fitted
+    shipped = dataclasses.replace(calibration, slope_lost=(0.3,), intercept_lost=(-1.9,))
+    people = own_people(encoders_with(shipped), {Modality.FACE: crowd(people=20)})
+    made = fit_people(people[Modality.FACE], shipped)
+    share = made.slope / shipped.slope
+    assert made.slope_lost == pytest.approx((0.3 * share,))
+    assert made.intercept_lost == pytest.approx((-1.9 * share,))
+
+
 def test_many_own_people_make_a_cohort() -> None:
     many = {Modality.FACE: crowd(people=FULL)}
     people = own_people(encoders_with(None), many)[Modality.FACE]

@@ -11,7 +11,8 @@ Per modality and fused, four things are made:
   (`train/calibration/gallery_fit.py`).
 
 For the operator's own people, cohort and numbers stay and all else is fitted. The tail
-beyond their table is the present one's, moved to fit.
+beyond their table is the present one's, moved to fit. What the ratio loses with the quality
+is the present one's, too: their clips are all good, and tell nothing of poor ones.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from train.calibration.gallery_fit import (
     of_trials,
     splice,
     with_answers,
+    with_losses,
+    without_quality,
 )
 from train.calibration.gather import Gathered
 from train.calibration.norm_fit import fit_norm
@@ -74,9 +77,12 @@ def fit_people(
     Raises:
         DatasetError: There are too few people.
     """
-    calibration = fit_ratio(people, *fit_elsewhere(people), answers)
-    if previous is not None and type(previous.norm) is type(calibration.norm):
-        calibration = splice(calibration, previous)
+    norm, impostors = fit_elsewhere(people)
+    if previous is None or type(previous.norm) is not type(norm):
+        calibration = fit_ratio(people, norm, impostors, answers)
+    else:
+        calibration = fit_ratio(people, norm, impostors, answers, heeds_quality=False)
+        calibration = splice(with_losses(calibration, previous), previous)
     if people.pairs is None or not isinstance(calibration.norm, CohortNorm):
         return calibration
     return replace(calibration, cosine=calibration_of(people.pairs))
@@ -97,15 +103,19 @@ def fit_ratio(
     answers: Sequence[tuple[float, bool]] = (),
     *,
     draws: int = DRAWS,
+    heeds_quality: bool = True,
 ) -> Calibration:
     """Fit the place and the log-likelihood ratio.
 
     Arguments as of `fit_people`. `draws`: galleries that are drawn of clean clips.
+    `heeds_quality`: whether what the ratio loses with the quality is fitted.
     """
     if people.alike and isinstance(norm, CohortNorm):
         norm = with_place(norm, people.alike)
     trials = list(ratio_trials(people, norm, draws))
     trials[0] = with_answers(trials[0], answers)
+    if not heeds_quality:
+        trials = [without_quality(part) for part in trials]
     return replace(of_trials(trials, impostors), norm=norm)
 
 

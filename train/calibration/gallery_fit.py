@@ -298,6 +298,24 @@ def splice(own: Calibration, previous: Calibration) -> Calibration:
     return replace(own, impostors=impostors)
 
 
+def without_quality(trials: ScoredTrials) -> ScoredTrials:
+    """The same trials, whose probes are of no stated quality."""
+    return replace(trials, quality=trials.quality[:, :0])
+
+
+def with_losses(own: Calibration, previous: Calibration) -> Calibration:
+    """Lose with the quality of a probe what `previous` loses, in proportion to the slopes.
+
+    Both are of the same norm.
+    """
+    share = own.slope / previous.slope
+    return replace(
+        own,
+        slope_lost=tuple(share * lost for lost in previous.slope_lost),
+        intercept_lost=tuple(share * lost for lost in previous.intercept_lost),
+    )
+
+
 def with_answers(trials: ScoredTrials, answers: Sequence[tuple[float, bool]]) -> ScoredTrials:
     """Add comparisons whose truth is known from people: (strength, same person).
 
