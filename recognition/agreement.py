@@ -76,7 +76,7 @@ class Sample:
 
 def llr_of(one: Sample, other: Sample, calibration: Calibration) -> float:
     """Natural log-likelihood ratio that both samples are one person."""
-    return compare(one.modality, one.side, other.side, calibration).llr
+    return compare(one.modality, one.side, other.side, calibration.of_one_clip).llr
 
 
 def least_llr(modality: Modality, calibration: Calibration) -> float:

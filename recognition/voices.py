@@ -205,7 +205,7 @@ def _stack(
 def compare_all(
     vectors: Float32Array, seconds: Float64Array, calibration: Calibration
 ) -> Float64Array:
-    """Compare each voice with each, as `recognition.matching.compare` does two clips.
+    """Compare each voice of a recording with each, as `recognition.agreement.llr_of` does two.
 
     Args:
         vectors: (n, 512) float32 of unit length.
@@ -221,4 +221,4 @@ def compare_all(
     cosines = np.clip(vectors @ vectors.T, -1.0, 1.0)
     levels = (side[:, None] + side[None, :]) / 2
     scales = (scale[:, None] + scale[None, :]) / 2
-    return calibration.llr((cosines - levels) / scales)
+    return calibration.of_one_clip.llr((cosines - levels) / scales)

@@ -56,8 +56,10 @@ class Calibration:
 
     `impostors` holds the strengths of impostors in a gallery. `norm` turns cosines into
     strengths. `cosine` is the calibration of bare cosines of the same encoder, for uses
-    that have no cohort. `slope_lost` and `intercept_lost` say what slope and intercept
-    lose where a quality is 0 instead of 1, a number for each quality of a probe.
+    that have no cohort. `before` is the one that this was fitted to own people from: a
+    few people say little of one clip (`of_one_clip`). `slope_lost` and `intercept_lost`
+    say what slope and intercept lose where a quality is 0 instead of 1, a number for each
+    quality of a probe.
     """
 
     slope: float
@@ -65,6 +67,7 @@ class Calibration:
     impostors: ImpostorTable
     norm: Norm = field(default=NoNorm(), compare=False)
     cosine: Calibration | None = None
+    before: Calibration | None = None
     slope_lost: tuple[float, ...] = ()
     intercept_lost: tuple[float, ...] = ()
 
@@ -82,6 +85,11 @@ class Calibration:
         Strengths of two scales are never calibrated together.
         """
         return self.norm.scale_id
+
+    @property
+    def of_one_clip(self) -> Calibration:
+        """The calibration of parts of one clip, which are of one or two people wherever it is."""
+        return self.before or self
 
     def line(self, quality: Quality = ()) -> tuple[float, float]:
         """Return slope and intercept of the ratio for a probe of this quality."""
@@ -139,6 +147,8 @@ class Calibration:
             data["norm"] = self.norm.to_dict()
         if self.cosine:
             data["cosine"] = self.cosine.to_dict()
+        if self.before:
+            data["before"] = self.before.to_dict()
         return data
 
     @classmethod
@@ -158,6 +168,7 @@ class Calibration:
             impostors=ImpostorTable.from_dict(data, *COLUMNS),
             norm=_read_norm(data, cohort),
             cosine=cls.from_dict(data["cosine"]) if "cosine" in data else None,
+            before=cls.from_dict(data["before"], cohort) if "before" in data else None,
             slope_lost=tuple(data.get("slope_lost", ())),
             intercept_lost=tuple(data.get("intercept_lost", ())),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,6 +50,15 @@ def test_without_a_cohort_two_people_are_two_at_three_to_one() -> None:
     alike = one / 6 + np.sqrt(1 - 1 / 36) * other
     faces = Sample(np.stack([one, one, one, alike, alike]), np.ones(5, np.float32))
     assert odd(faces) == [3, 4]
+
+
+def test_a_calibration_on_few_people_refuses_nobody_who_passed_before() -> None:
+    gentle = replace(CALIBRATION, slope=1.0, intercept=-3.0)
+    faces = sample_of("1" * 12)
+    assert find_odd_faces(faces, gentle).any()
+    assert not find_odd_faces(faces, replace(gentle, before=CALIBRATION)).any()
+    two = sample_of("111122")
+    assert np.flatnonzero(find_odd_faces(two, replace(gentle, before=CALIBRATION))).size == 2
 
 
 def test_the_smaller_group_is_odd() -> None:

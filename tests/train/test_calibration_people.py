@@ -127,6 +127,18 @@ def test_what_poor_quality_costs_is_not_fitted_to_few_good_clips(fitted: Fitted)
     assert made.intercept_lost == pytest.approx((-1.9 * share,))
 
 
+def test_parts_of_one_clip_are_compared_as_before_any_own_people(fitted: Fitted) -> None:
+    _, shipped = fitted
+    calibration = shipped
+    for count in (20, 25):
+        people = own_people(encoders_with(calibration), {Modality.FACE: crowd(people=count)})
+        calibration = fit_people(people[Modality.FACE], calibration)
+        read = Calibration.from_dict(calibration.to_dict(), shipped.norm.cohort)
+        assert read.slope != shipped.slope
+        assert read.of_one_clip.llr([0.0, 2.0]) == pytest.approx(shipped.llr([0.0, 2.0]))
+        assert read.of_one_clip.scale_id == shipped.scale_id
+
+
 def test_many_own_people_make_a_cohort() -> None:
     many = {Modality.FACE: crowd(people=FULL)}
     people = own_people(encoders_with(None), many)[Modality.FACE]

@@ -12,7 +12,8 @@ Per modality and fused, four things are made:
 
 For the operator's own people, cohort and numbers stay and all else is fitted. The tail
 beyond their table is the present one's, moved to fit. What the ratio loses with the quality
-is the present one's, too: their clips are all good, and tell nothing of poor ones.
+is the present one's, too: their clips are all good, and tell nothing of poor ones. Parts of
+one clip are compared by the first one, before any own people.
 """
 
 from __future__ import annotations
@@ -83,6 +84,8 @@ def fit_people(
     else:
         calibration = fit_ratio(people, norm, impostors, answers, heeds_quality=False)
         calibration = splice(with_losses(calibration, previous), previous)
+        before = replace(previous.of_one_clip, cosine=None)
+        calibration = replace(calibration, before=before)
     if people.pairs is None or not isinstance(calibration.norm, CohortNorm):
         return calibration
     return replace(calibration, cosine=calibration_of(people.pairs))
