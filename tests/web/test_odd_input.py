@@ -27,6 +27,7 @@ BAD_TEXTS = {
     "emoji": "👩‍🚀",
     "SQL": "x'; DROP TABLE people;--",
     "HTML": "<script>alert(1)</script>",
+    "surrogate": "\ud800",
     "empty": "",
 }
 
@@ -68,7 +69,6 @@ def test_bodies_that_are_refused(
         b"\xff\xfe",
         b'{"a":' * 20_000,
         b'{"person_id": "x", "person_id": "y"}',
-        b'{"person_id": "\\ud800"}',
         b'{"person_id": NaN}',
     ):
         refused = ask(client, templates, method, url, data=broken, content_type="application/json")
@@ -122,7 +122,9 @@ def test_odd_texts(client: FlaskClient, templates: dict[str, str], text: str) ->
     assert person_ids(client) == (["ann", "ben", "cem"] if readable else ["ann", "ben"])
 
 
-@pytest.mark.parametrize("text", [BAD_TEXTS[k] for k in ("NUL", "right-to-left", "10,000")])
+@pytest.mark.parametrize(
+    "text", [BAD_TEXTS[k] for k in ("NUL", "right-to-left", "10,000", "surrogate")]
+)
 def test_odd_consents(client: FlaskClient, templates: dict[str, str], text: str) -> None:
     assert_error(client.patch("/v1/people/ann", json={"consent": text}), 422, "invalid_name")
     assert (

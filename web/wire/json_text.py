@@ -21,18 +21,23 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON. Raises ValueError, and InvalidRequestError where a field comes twice."""
+    """Parse JSON whose texts are stored or answered unread.
+
+    Raises ValueError, and InvalidRequestError where a field comes twice.
+    """
     value = _load(text)
-    _check_depth(value)
     if _SURROGATE.search(text):
         json.dumps(value, ensure_ascii=False).encode()  # a pair of halves is one sign
     return value
 
 
 def read_json(data: bytes, what: str) -> Any:
-    """Read JSON in UTF-8. Raises InvalidRequestError."""
+    """Read JSON in UTF-8. Raises InvalidRequestError.
+
+    Half of a sign may stand in a text: the field that it is in has its own error.
+    """
     try:
-        return parse_json(data.decode("utf-8-sig"))
+        return _load(data.decode("utf-8-sig"))
     except ValueError as error:
         raise InvalidRequestError(
             f"{what} must be JSON in UTF-8. Received: {_fault_of(error, data)}"
@@ -47,14 +52,12 @@ def _fault_of(error: ValueError, data: bytes) -> str:
         return f"line {error.lineno}, column {error.colno}: {error.msg}"
     if isinstance(error, UnicodeDecodeError):
         return "bytes that are no UTF-8"
-    if isinstance(error, UnicodeEncodeError):
-        return "half of a sign (a lone surrogate)"
     return "lists that are too deep, or a number that is too long or none"
 
 
 def _load(text: str) -> Any:
     try:
-        return json.loads(
+        value = json.loads(
             text,
             object_pairs_hook=_unique_fields,
             parse_constant=_refuse_constant,
@@ -62,6 +65,8 @@ def _load(text: str) -> Any:
         )
     except RecursionError:
         raise ValueError("too deep") from None
+    _check_depth(value)
+    return value
 
 
 def _check_depth(value: Any) -> None:
