@@ -18,6 +18,7 @@ from commands.shared import refusals
 from commands.wording import language
 from utils.config import Settings
 from utils.errors import OutputError
+from utils.listening import url_of
 from utils.path_option import PathOption
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ They are more alike than real people, so the bar is set high: one stranger in 10
 named. Your own gallery is left alone."""
 _NEXT = """\
 Try it with real people:
-  make run                                       then open http://127.0.0.1:5000/kiosk
+  make run                                       then open {url}/kiosk
   .venv/bin/python cli.py enroll people/         a folder of clips per person
   .venv/bin/python cli.py identify clip.mp4"""
 
@@ -83,7 +84,8 @@ def demo(keep: Path | None) -> None:
         with _open_gallery() as opened:
             _enroll(opened, folder / "people")
             surprises = [scene for scene in SCENES if not _ask(opened, folder / "asked", scene)]
-    click.echo(f"\n{_NEXT}")
+    url = url_of(Settings.from_env())
+    click.echo("\n" + _NEXT.format(url=url))
     if surprises:
         raise click.exceptions.Exit(1)
 
