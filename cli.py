@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Command line of Duet ID: the gallery and the recognizer of the service, without HTTP.
 
-The commands are in commands/. Exit status: 0 done, 1 something was refused, 2 wrong use.
+The commands are in commands/. Exit status: 0 done, 1 something was refused, 2 wrong use,
+130 Ctrl+C.
 """
 
 from __future__ import annotations

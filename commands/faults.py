@@ -15,6 +15,7 @@ import click
 from commands.shared import alters_signs, describe
 from utils.errors import NO_ROOM, DuetError, InvalidRequestError, StorageFullError
 from utils.interrupts import end_in_order
+from utils.terminal_command import TerminalGroup
 
 _OTHER_FILE = "Check that it is there and whose it is, or name another one."
 
@@ -45,7 +46,7 @@ _signs = _Signs()
 codecs.register_error("duet.replace", _signs.replace)
 
 
-class Program(click.Group):
+class Program(TerminalGroup):
     """The commands of the program."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:

@@ -21,6 +21,11 @@ from typing import Any
 if __package__ in (None, ""):  # as a file: Python looks for modules beside it alone
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from utils.interrupts import end_at_once, end_in_order, leave_in_order
+
+if __name__ == "__main__":
+    end_at_once()  # until the command begins: its packages take a while to load
+
 from utils.python_version import check_python
 
 check_python()  # before the packages, which other versions lack
@@ -31,7 +36,7 @@ from train.configuration import MODELS, TASK_NAMES, RunOptions, default_folder
 from utils.config import ROOT, Settings
 from utils.errors import DuetError
 from utils.path_option import PathOption
-from utils.printed import PrintedGroup
+from utils.terminal_command import TerminalGroup
 
 PATH = PathOption(path_type=Path)
 MOST_SEED = 2**32 - 1
@@ -96,7 +101,7 @@ OPTIONS = (
 
 
 @click.group(
-    cls=PrintedGroup,
+    cls=TerminalGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     invoke_without_command=True,
 )
@@ -205,4 +210,6 @@ for _name in TASK_NAMES:
     main.add_command(training_command(_name))
 
 if __name__ == "__main__":
+    end_in_order()
+    leave_in_order()
     main()

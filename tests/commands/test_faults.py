@@ -177,6 +177,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
         ("utils.python_version", "cli.py", -signal.SIGINT, ""),
         ("utils.python_version", "app.py", -signal.SIGINT, ""),
         ("click", "app_web.py", -signal.SIGINT, ""),
+        ("click", "train/train_nets.py", -signal.SIGINT, ""),
+        ("train.run", "train/train_nets.py face", 130, "\nAborted!\n"),
     ],
 )
 def test_an_interrupt_while_a_module_is_loaded_prints_no_traceback(
@@ -204,7 +206,7 @@ def test_an_interrupt_ends_a_command_in_order() -> None:
         done = CliRunner().invoke(program, ["wait"])
     finally:
         end_in_order()
-    assert (done.exit_code, ended) == (1, ["wait"])
+    assert (done.exit_code, ended) == (130, ["wait"])
     assert "Aborted!" in done.output
 
 
@@ -216,4 +218,4 @@ def test_an_interrupt_ends_the_service_in_order(monkeypatch: pytest.MonkeyPatch)
         done = CliRunner().invoke(serve.command("app.py", "Serve.", swagger_ui=False), [])
     finally:
         end_in_order()
-    assert (done.exit_code, "Aborted!" in done.output) == (1, True)
+    assert (done.exit_code, "Aborted!" in done.output) == (130, True)

@@ -26,8 +26,8 @@ from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavaila
 from utils.interrupts import end_in_order
 from utils.listening import WYOMING_PORT, bracket, check_port, url_of
 from utils.path_option import PathOption
-from utils.printed import Printed
 from utils.subjects import PREFIX
+from utils.terminal_command import TerminalCommand
 from web import VERSION
 from web.server.gunicorn_worker import ignore_signals
 from web.server.logs import start_log
@@ -279,7 +279,7 @@ def run(swagger_ui: bool, **options: Any) -> None:
 def command(name: str, about: str, swagger_ui: bool) -> click.Command:
     """Make the command line of app.py and app_web.py."""
 
-    @click.command(name, cls=Printed, help=about, epilog=settings_help())
+    @click.command(name, cls=TerminalCommand, help=about, epilog=settings_help())
     @click.version_option(VERSION, prog_name="Duet ID")
     @click.option("--host", help="Address to listen on [default: DUET_HOST].")
     @click.option("--port", type=int, help="TCP port [default: DUET_PORT].")
