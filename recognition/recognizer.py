@@ -199,7 +199,8 @@ class Recognizer:
         clips = self.store.read_stranger_clips(request.stranger_id)
         if not isinstance(request.person, str) and self.store.find_person(request.person.person_id):
             raise PersonExistsError(
-                f"The person_id must be new. Received: {request.person.person_id!r}"
+                f"The person_id must be new. Received: {request.person.person_id!r}",
+                "Leave the name out to enrol for the person who is there, or choose another id.",
             )
         probes = tuple(restore_probe(clip, self._analyser) for clip in clips)
         enrolment = self.enroll(

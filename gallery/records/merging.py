@@ -21,6 +21,7 @@ from gallery.records import (
 )
 from gallery.records.people import NewPerson
 from gallery.tables import people as table
+from utils.errors import PersonExistsError
 
 
 def merge(connection: Connection, key: int, other: int) -> list[str]:
@@ -55,7 +56,7 @@ def split(connection: Connection, key: int, template_id: str, to: int | NewPerso
     person. Raises TemplateNotFoundError, LastTemplateError, EncoderMismatchError,
     PersonExistsError, InvalidNameError.
     """
-    target = to if isinstance(to, int) else people.create(connection, to)
+    target = to if isinstance(to, int) else _create(connection, to)
     number = templates.number_of(connection, key, template_id)
     templates.move(connection, key, template_id, target)
     if target is not to:
@@ -70,6 +71,17 @@ def split(connection: Connection, key: int, template_id: str, to: int | NewPerso
     details = {key: {"to": target, "template": number}, target: {"from": key}}
     _note(connection, "move_template", "moved", details)
     return target
+
+
+def _create(connection: Connection, new: NewPerson) -> int:
+    """Create who gets a template. Raises PersonExistsError, with what to do about it here."""
+    try:
+        return people.create(connection, new)
+    except PersonExistsError as error:
+        raise PersonExistsError(
+            error.message,
+            "Leave `create` out to give it to the person who is there, or choose another id.",
+        ) from error
 
 
 def _note(

@@ -100,6 +100,8 @@ def test_templates_are_listed_moved_and_deleted(run: Callable[..., Result], stor
     ]
     assert run(f"templates ann --to ben --move {first.template_id}").exit_code == 0
     assert store.get_person("ben").templates == {"face": 2, "voice": 1}
+    taken = run(f"templates ann --create --to ben --move {second.template_id}")
+    assert (taken.exit_code, "Leave `create` out" in taken.output) == (1, True)
     assert (
         "last_template"
         in run(f"templates ann --create --to cem --move {second.template_id}").output

@@ -132,7 +132,9 @@ def test_move(client: FlaskClient, templates: dict[str, str]) -> None:
 def test_move_to_somebody_new(client: FlaskClient, templates: dict[str, str]) -> None:
     url = f"/v1/people/ann/templates/{templates['template']}/move"
     assert_error(client.post(url, json={"to": "cem"}), 404, "person_not_found")
-    assert_error(client.post(url, json={"to": "ben", "create": True}), 409, "person_exists")
+    taken = client.post(url, json={"to": "ben", "create": True})
+    assert_error(taken, 409, "person_exists")
+    assert "Leave `create` out" in taken.get_json()["error"]["hint"]
     made = client.post(url, json={"create": True, "name": "Cem"}).get_json()
     assert (made["name"], made["templates"]) == ("Cem", {"face": 1, "voice": 0})
     assert person_ids(client) == sorted(["ann", "ben", made["person_id"]])

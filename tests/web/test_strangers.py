@@ -77,7 +77,9 @@ def test_this_is_somebody_who_agreed(client: FlaskClient) -> None:
         ("new", 409, "person_exists"): {"person_id": "ann", "name": "Eve"},
     }
     for (_, status, code), body in refusals.items():
-        assert_error(client.post(url, json={**agreed, **body}), status, code)
+        refused = client.post(url, json={**agreed, **body})
+        assert_error(refused, status, code)
+        assert ("Leave the name out" in refused.get_json()["error"]["hint"]) is ("name" in body)
     made = client.post(url, json={**agreed, "name": "Eve", "retention_days": 30})
     assert made.status_code == 201
     person = made.get_json()["person"]
