@@ -15,7 +15,7 @@ import click
 
 from align.sniff import SNIFF_BYTES
 from commands.hints import HINTS
-from commands.jobs import list_failures, open_workplace, watch
+from commands.jobs import list_failures, open_workplace, was_enrolled, watch
 from commands.people import Days
 from commands.shared import describe, encoding_option, open_store, output_file, refusals, report
 from commands.wording import word_code
@@ -218,18 +218,31 @@ def _work(chosen: Choices, items: list[NewItem], plan: Plan | None = None) -> No
     with open_workplace() as place:
         job = place.jobs.create(new)
         watch(place, job)
-        people = Counter(item.person_id for item in place.jobs.every_item(job.job_id, "done"))
+        people, there = _count_done(place.jobs.every_item(job.job_id, "done"))
         failures = list_failures(place.jobs, job.job_id)
         if chosen.report:
             planned = plan.people if plan else ()
             write_people(chosen.report, place.jobs.every_item(job.job_id), planned)
+    already = f" Already there: {count_noun(there, 'clip')}." if there else ""
     click.echo(
         f"{people.total()} of {count_noun(len(items), 'clip')} enrolled,"
-        f" {count_noun(len(people), 'person', 'people')}."
+        f" {count_noun(len(people), 'person', 'people')}.{already}"
     )
     if plan and plan.unused:
         click.echo(f"{count_noun(len(plan.unused), 'file')} that are no clips were left alone.")
     report(failures)
+
+
+def _count_done(items: Iterable[JobItem]) -> tuple[Counter[str | None], int]:
+    """Count the enrolled clips by person, and those that were enrolled before."""
+    people = Counter[str | None]()
+    there = 0
+    for item in items:
+        if was_enrolled(item):
+            there += 1
+        else:
+            people[item.person_id] += 1
+    return people, there
 
 
 def write_people(file: Path, items: Iterable[JobItem], planned: Iterable[PlannedPerson]) -> None:

@@ -239,7 +239,18 @@ def format_result(item: JobItem) -> str:
         return str(match["person_id"] if match else decision["outcome"])
     if item.result and "segments" in item.result:
         return f"{len(item.result['words'])} words"
-    return f"enrolled for {item.person_id}" if item.state == "done" else ""
+    if item.state != "done":
+        return ""
+    before = " before" if was_enrolled(item) else ""
+    return f"enrolled for {item.person_id}{before}"
+
+
+def was_enrolled(item: JobItem) -> bool:
+    """Whether a file was enrolled before, so that nothing was added."""
+    from recognition.results import ALREADY_ENROLLED  # numpy: --help does without it
+
+    hints = (item.result or {}).get("hints", ())
+    return any(hint["code"] == ALREADY_ENROLLED.code for hint in hints)
 
 
 @jobs.command("report")

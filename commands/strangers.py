@@ -73,7 +73,7 @@ def strangers_enroll(
         enrolment = recognizer.enroll_stranger(
             StrangerEnrolment(stranger_id, person, consent, force=force)
         )
-    stored = count_noun(len(enrolment.templates), "template")
+    stored = count_noun(enrolment.additions, "template")
     click.echo(f"Enrolled: {enrolment.person.person_id}, {stored}")
 
 

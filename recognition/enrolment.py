@@ -24,10 +24,6 @@ UNLIKE_EARLIER = Hint(
     "unlike_earlier",
     "This clip is unlike what is stored for this person: check that it is the right one.",
 )
-ALREADY_ENROLLED = Hint(
-    "already_enrolled",
-    "This file was enrolled for this person before; nothing was added.",
-)
 
 
 class Enroller:

@@ -18,7 +18,7 @@ from gallery.store import NewPerson, Store, mismatch
 from recognition.analysis import WAIT_S, Analyser
 from recognition.decision import reject
 from recognition.duplicates import DuplicateSearch
-from recognition.enrolment import ALREADY_ENROLLED, Enroller
+from recognition.enrolment import Enroller
 from recognition.identifier import Identifier
 from recognition.journal import Journal
 from recognition.one_person import OnePerson
@@ -31,6 +31,7 @@ from recognition.requests import (
     VerificationRequest,
 )
 from recognition.results import (
+    ALREADY_ENROLLED,
     Enrolment,
     Identification,
     OtherPerson,
@@ -185,6 +186,7 @@ class Recognizer:
         return Enrolment(
             person=stored.person,
             templates=stored.templates,
+            stored_before=stored.stored_before,
             observations=(*(probe.observation() for probe in first), last.observation(*hints)),
             duplicate=duplicate,
         )

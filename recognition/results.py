@@ -16,6 +16,11 @@ from utils.arrays import Float32Array
 from utils.media import Hint
 from utils.modality import SINGLE, Modality, PerModality
 
+ALREADY_ENROLLED = Hint(
+    "already_enrolled",
+    "This file was enrolled for this person before; nothing was added.",
+)
+
 
 class Outcome(StrEnum):
     """Outcome of an open-set identification by one modality."""
@@ -153,14 +158,21 @@ class Enrolment:
 
     Attributes:
         templates: the templates of the clips, also those that were stored before.
+        stored_before: how many of them were.
         observations: what was seen and heard, one for each clip.
         duplicate: who else the clip was taken for when `force` let it pass.
     """
 
     person: Person
     templates: tuple[TemplateInfo, ...]
+    stored_before: int
     observations: tuple[Observation, ...]
     duplicate: Match | None
+
+    @property
+    def additions(self) -> int:
+        """How many templates the person got."""
+        return len(self.templates) - self.stored_before
 
     @property
     def named_ids(self) -> set[str]:

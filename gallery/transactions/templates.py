@@ -29,7 +29,7 @@ class Stored:
 
     Attributes:
         templates: the templates of this clip.
-        stored_before: how many of them were stored before.
+        stored_before: how many of them were stored before, or are there twice.
     """
 
     person: Person
@@ -92,7 +92,7 @@ class TemplateTransactions(Transactions):
         stored = tuple(templates.add(connection, key, template, self.codec) for template in new)
         if not before:
             people.note_enrolment(connection, key)
-        stored_before = sum(info.template_id in before for info in stored)
+        stored_before = len(stored) - len({info.template_id for info in stored} - before)
         people.note_change(
             connection,
             key,

@@ -77,6 +77,10 @@ def test_a_folder_is_enrolled_and_what_is_refused_is_named(
     assert result.exit_code == 1
     assert "2 of 3 clips enrolled, 2 people." in result.output
     assert "zoe/notes.mp4: media_" in result.output
+    again = run("enroll", folder / "people/ann", "--person", "ann")
+    assert "0 of 1 clip enrolled, 0 people. Already there: 1 clip." in again.output
+    job_id = run("jobs list").output.split()[0]
+    assert "enrolled for ann before" in run("jobs show", job_id).output
     listed = run("people", "list")
     assert "ann\tann\t1 face, 1 voice" in listed.output
     assert "\ttwo words\t1 face, 1 voice" in listed.output

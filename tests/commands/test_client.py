@@ -98,6 +98,8 @@ def test_the_way_of_a_speaker(
         "ann",
         0.7,
     )
+    registered = run("register ann", folder / "ann.wav", *at)
+    assert registered.stdout == "Registered: 0 recordings of ann. Already there: 1.\n"
     asked = run("delete", "ann", *at, input="n\n")
     assert asked.exit_code == 1
     assert "Delete Ann Lee (ann) and everything" in asked.output

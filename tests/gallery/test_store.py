@@ -199,7 +199,8 @@ def test_the_same_file_is_stored_once(store: Store) -> None:
     first = store.enroll(NewPerson("ann"), [face(), voice()])
     again = store.enroll("ann", [face(), voice()])
     assert again.templates == first.templates
-    assert (first.stored_before, again.stored_before) == (0, 2)
+    twice = store.enroll(NewPerson("zoe"), [face(), face()])
+    assert (first.stored_before, again.stored_before, twice.stored_before) == (0, 2, 1)
 
 
 def test_replace_leaves_nothing_of_earlier_clips(store: Store) -> None:

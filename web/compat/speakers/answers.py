@@ -31,11 +31,13 @@ def show_speaker(person: Person) -> dict[str, Any]:
 def show_enrolment(enrolment: Enrolment) -> dict[str, Any]:
     """Show what was stored of a speaker."""
     person = enrolment.person
-    recordings = count_noun(len(enrolment.templates), "recording")
+    message = f"Registered: {count_noun(enrolment.additions, 'recording')} of {person.person_id}."
+    if enrolment.stored_before:
+        message += f" Already there: {enrolment.stored_before}."
     return {
         "status": "success",
         **_ids(person.person_id),
-        "message": f"Registered: {recordings} of {person.person_id}.",
+        "message": message,
         "audioCount": person.templates["voice"],
         "duplicate": as_json.match(enrolment.duplicate),
         "hints": as_json.hints(enrolment.hints),
