@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.support.shapes import assert_error, enroll, media
-from web.wire.hanging_up import has_hung_up
+from web.wire.hanging_up import CONTINUE, has_hung_up
 
 
 @pytest.fixture
@@ -28,6 +28,16 @@ def test_bytes_that_are_unread_hide_no_end(ends: tuple[socket.socket, socket.soc
     ours, theirs = ends
     theirs.send(b"the next request")
     assert not has_hung_up(ours)
+    theirs.close()
+    assert has_hung_up(ours)
+
+
+def test_a_client_that_ends_its_half_is_there(ends: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = ends
+    theirs.shutdown(socket.SHUT_WR)
+    assert not has_hung_up(ours, reads_interim=False)
+    assert not has_hung_up(ours)
+    assert theirs.recv(100) == CONTINUE
     theirs.close()
     assert has_hung_up(ours)
 
