@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from tests.support.waiting import LIMIT_S, until
 PROGRAMS = ("app.py", "app_web.py")
 PAGES = ("kiosk", "people")
 LINE = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+PEOPLE = b"POST /v1/people HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+CHUNKED = PEOPLE + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -195,6 +198,15 @@ def exchange(service: Service, sent: bytes, close_after: bool = False) -> bytes:
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
+def answer_to(service: Service, sent: bytes) -> tuple[HTTPResponse, bytes]:
+    """Send raw bytes, and take the answer while the connection stays open."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(sent)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        return answer, answer.read()
+
+
 @pytest.mark.e2e
 class TestRunning:
     """One process for all of these."""
@@ -216,6 +228,58 @@ class TestRunning:
         assert answer.status_code == 200, answer.text
         assert answer.json()["fused"]["outcome"] == "unknown"
         assert service.temporary_files() == []
+
+    def test_a_client_that_ends_its_half_gets_its_answer(
+        self, service: Service, clip: Path
+    ) -> None:
+        url = service.url + "/v1/verify"
+        files = {name: ("ann.mp4", clip.read_bytes()) for name in ("media", "reference")}
+        asked = requests.Request("POST", url, files=files).prepare()
+        assert isinstance(asked.body, bytes)
+        for version in ("1.1", "1.0"):
+            lines = [f"POST /v1/verify HTTP/{version}", f"Host: 127.0.0.1:{service.port}"]
+            lines += [f"{name}: {value}" for name, value in asked.headers.items()]
+            answer = exchange(service, "\r\n".join([*lines, "\r\n"]).encode() + asked.body)
+            answer = answer.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")
+            assert answer.startswith(f"HTTP/{version} 200".encode()), answer
+
+    def test_a_client_that_waits_is_asked_for_what_will_be_read(self, service: Service) -> None:
+        waiting = PEOPLE + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+        refused = exchange(service, waiting % 10_000_000)
+        assert refused.startswith(b"HTTP/1.1 413")
+        assert b"Connection: close" in refused
+        with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+            connection.sendall(waiting % 2)
+            assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            connection.sendall(b"{}")
+            answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b"Connection: keep-alive" in answer
+
+    def test_a_refusal_does_not_wait_for_the_body(self, service: Service) -> None:
+        sent = PEOPLE.replace(b"people", b"nowhere") + b"Content-Length: 1000\r\n\r\n"
+        assert answer_to(service, sent)[0].status == 404
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"2\n{}\n0\n\n",
+            b"2\r\n{}\r\n0\n\n",
+            b"2\r{}\r0\r\r",
+            b"0\r\nX: a\nX: b\n\n",
+            b"-2\r\n{}",
+            b"0x2\r\n{}",
+            b"2 \r\n{}",
+            b"2;=\r\n{}",
+            b"f" * 17 + b"\r\n{}",
+        ],
+    )
+    def test_chunks_that_are_none_are_refused_at_once(self, service: Service, body: bytes) -> None:
+        answer, text = answer_to(service, CHUNKED + body)
+        assert (answer.status, answer.getheader("Connection")) == (400, "close")
+        error = json.loads(text)["error"]
+        assert error["code"] == "upload_broken"
+        assert "a chunk or a trailer" in error["message"]
 
     def test_a_body_over_the_limit_with_and_without_its_length(self, service: Service) -> None:
         whole = (
@@ -261,14 +325,7 @@ class TestRunning:
             (LINE + b"Content-Length: -1\r\n\r\n", 400, "a header"),
             (LINE + b"Transfer-Encoding: junk\r\n\r\n", 400, "a Transfer-Encoding"),
             (LINE + b"Expect: junk\r\n\r\n", 400, "an Expect"),
-            (
-                (
-                    b"POST /v1/people HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:"
-                    b" chunked\r\nContent-Type: application/json\r\n\r\nzz\r\n"
-                ),
-                400,
-                "",
-            ),
+            (CHUNKED + b"zz\r\n", 400, "a chunk"),
             (b"GET /v1/people HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403, "evil"),
         ],
     )

@@ -227,9 +227,9 @@ def test_a_slow_body_runs_into_its_deadline(
 
 def test_what_a_refusal_leaves_unread_is_read_off(app: Flask) -> None:
     stream = io.BytesIO(b"x" * MB)
-    app.test_client().post(
-        "/nope", input_stream=stream, environ_overrides={"wsgi.input_terminated": True}
-    )
+    environ = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    client = app.test_client()
+    client.post("/nope", input_stream=stream, environ_overrides=environ, buffered=True)
     assert stream.read() == b""
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from gunicorn.config import Config
@@ -84,18 +85,22 @@ def test_a_head_that_trickles_in_is_cut(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_head_that_is_there_ends_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ThreadWorker, "handle", lambda self, conn: self.handle_request(None, conn))
+    def parse(self: ThreadWorker, conn: TConn) -> object:
+        conn.init()
+        return self.handle_request(next(conn.parser), conn)
+
+    monkeypatch.setattr(ThreadWorker, "handle", parse)
     with connected() as (worker, conn, theirs):
 
-        def answer(_: ThreadWorker, req: object, conn: TConn) -> bytes:
+        def answer(_: ThreadWorker, req: Any, conn: TConn) -> bytes:
             """Answer, however long the body and the analysis take.
 
             Nothing is left that would cut them.
             """
             conn.head_timer.join(gunicorn_worker.HEAD_LIMIT_S / 2)
             assert not conn.head_timer.is_alive()
-            return bytes(conn.sock.recv(4))
+            return bytes(req.body.read(4))
 
         monkeypatch.setattr(ThreadWorker, "handle_request", answer)
-        theirs.send(b"body")  # the head's first byte is there, and no handshake of TLS
+        theirs.send(b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody")
         assert worker.handle(conn) == b"body"

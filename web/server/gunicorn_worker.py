@@ -19,6 +19,7 @@ from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
 from utils.errors import DuetError, InvalidRequestError
+from web.server.request_body import RequestBody
 from web.wire.errors import error_body, where
 
 log = logging.getLogger("duet.web")
@@ -128,6 +129,7 @@ class Worker(ThreadWorker):
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Serve a request whose head is there."""
         conn.head_timer.cancel()
+        req.body = RequestBody(req, conn.sock)
         return super().handle_request(req, conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002 - gunicorn's signature

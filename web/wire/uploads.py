@@ -13,15 +13,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes
 
 from flask import Flask, Request, current_app, request
+from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, ParseException
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.formparser import FormDataParser, MultiPartParser
+from werkzeug.wsgi import ClosingIterator
 
 from utils.config import Settings
 from utils.errors import NO_ROOM, ConfigError, InvalidRequestError, StorageFullError
@@ -39,6 +42,8 @@ FORM_MEMORY_BYTES = 512 * 1024
 of the files too, at least 64 KiB at a time.
 """
 MAX_FORM_PARTS = 16
+MALFORMED = (ChunkMissingTerminator, InvalidChunkSize, ParseException)
+"""What gunicorn raises for a body whose chunks are none."""
 _STRICT = "duet_utf_8"
 
 
@@ -169,10 +174,17 @@ def reading_body() -> Iterator[None]:
     try:
         yield
     except ClientDisconnected:  # what Werkzeug makes of any failure to read
-        # BlockingIOError is the socket's own limit on a stall (worker.py).
-        if isinstance(request.environ[BODY].failure, TimeoutError | BlockingIOError):
+        failure = request.environ[BODY].failure
+        # BlockingIOError is the socket's own limit on a stall (gunicorn_worker.py).
+        if isinstance(failure, TimeoutError | BlockingIOError):
             raise UploadTimeoutError(
                 f"The body must arrive within {UPLOAD_LIMIT_S:.0f} s and never stall for long."
+            ) from None
+        if isinstance(failure, MALFORMED):
+            raise UploadBrokenError(
+                "A body in chunks must be one of HTTP/1.1. This one has a chunk or a trailer that"
+                " is malformed.",
+                "Send it with a client for HTTP/1.1, such as curl.",
             ) from None
         raise UploadBrokenError("The body ended before it was complete.") from None
     except OSError as error:
@@ -194,7 +206,8 @@ class BodyGuard:
     """WSGI middleware that bounds the time of a body, and reads what the route left of it.
 
     A client that is still sending does not read: without this, an early refusal (no
-    key, too large) would reach it as a connection reset.
+    key, too large) would reach it as a connection reset. The answer goes out first, for
+    clients that read it and stop sending, or send nothing before they are asked to.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
@@ -205,9 +218,14 @@ class BodyGuard:
             environ["wsgi.input"], time.monotonic() + UPLOAD_LIMIT_S
         )
         answer = self._app(environ, start_response)
-        if environ.get("wsgi.input_terminated"):
-            body.drain(DRAIN_LIMIT_S)
+        if _has_body(environ) and body.is_left:
+            return ClosingIterator(answer, partial(body.drain, DRAIN_LIMIT_S))
         return answer
+
+
+def _has_body(environ: dict[str, Any]) -> bool:
+    is_sized = environ.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in environ
+    return bool(is_sized and environ.get("wsgi.input_terminated"))
 
 
 class _TimedBody:
@@ -221,6 +239,11 @@ class _TimedBody:
         self._deadline = deadline
         self._ended = False
         self.failure: Exception | None = None
+
+    @property
+    def is_left(self) -> bool:
+        """Whether more of it may come, unless the client waits to be asked for it."""
+        return not self._ended and not getattr(self._stream, "is_awaited", False)
 
     def read(self, size: int = -1) -> bytes:
         return self._read_in_time(self._stream.read, size)
