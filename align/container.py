@@ -32,7 +32,9 @@ UNDECODABLE = (av.error.FFmpegError, ValueError, NotImplementedError, Arithmetic
 
 # Frames per second of a stream that does not state its rate, or one that no camera has
 _USUAL_RATE = 25
-_MOST_RATE = 1000
+
+# Seconds between two frames of the fastest camera, as good as a clock of milliseconds has it
+_LEAST_APART_S = 0.0015
 
 # So many packets in a row may have one time: a hidden frame and the one that is shown
 _MOST_SAME = 2
@@ -56,7 +58,7 @@ class TimedPacket:
 
 @dataclass
 class _Stamp:
-    """Time stamp of the packet read last: in ticks, and how many in a row have had it.
+    """Time stamp of packets in a row that share one: in ticks, and how many they are.
 
     `end_s` is when the frame after it is due, by the clock of the file.
     """
@@ -92,7 +94,7 @@ class Track:
     def step_s(self) -> float:
         """How long a frame is shown, by the rate that is stated. 0.0: none that a camera has."""
         rate = float(getattr(self.stream, "average_rate", None) or 0)
-        return 1 / rate if 0 < rate <= _MOST_RATE else 0.0
+        return 1 / rate if 0 < rate <= 1 / _LEAST_APART_S else 0.0
 
 
 @dataclass
@@ -279,11 +281,27 @@ def measure_time_s(packet: av.Packet[Any], track: Track) -> float | None:
 
 
 def _is_usable(stamp: int | None, track: Track) -> bool:
-    """Whether a packet has a time, and not the same as several before it."""
+    """Whether a packet has a time of its own.
+
+    Packets in a row share one where all have the same, or none. So do frames that come
+    faster than from any camera: some programs count them in the ticks of a clock.
+    """
     last = track._last
-    last.same = last.same + 1 if stamp == last.ticks else 1
-    last.ticks = stamp
+    if _shares(stamp, track):
+        last.same += 1
+    else:
+        last.same = 1
+        last.ticks = stamp
     return stamp is not None and last.same <= _MOST_SAME
+
+
+def _shares(stamp: int | None, track: Track) -> bool:
+    """Whether a packet has the time of those before it, or too little after them."""
+    first = track._last.ticks
+    if stamp is None or first is None or track.stream.type == "audio":
+        return stamp == first
+    passed_s = scale_ticks(abs(stamp - first), track.time_base)
+    return passed_s < track._last.same * _LEAST_APART_S
 
 
 def _step_s(packet: av.Packet[Any], track: Track) -> float:

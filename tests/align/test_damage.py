@@ -161,11 +161,13 @@ def test_damage_in_the_middle_costs_little(tmp_path: Path) -> None:
     assert clip.waveform is not None
 
 
-@pytest.mark.parametrize("stamp", [lambda _: 0, lambda number: 500 * (number // 12)])
+@pytest.mark.parametrize(
+    "stamp", [lambda _: 0, lambda number: 500 * (number // 12), lambda number: number]
+)
 def test_frames_without_times_of_their_own_are_spread_by_the_rate(
     tmp_path: Path, stamp: Callable[[int], int]
 ) -> None:
-    """All of a file, or of a cluster, have one time."""
+    """All of a file, or of a cluster, have one time, or are counted in milliseconds."""
     source = media.write_video(tmp_path / "a.mkv", grey_frames(36), fps=25, keyframe_every=12)
     path = stamp_anew(source, tmp_path / "b.mkv", stamp)
     frames = read_clip(path, LIMITS).frames
