@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from utils.arrays import Float32Array
+from utils.errors import InvalidRequestError
 
 LONGEST_S = 30.0
 """Most seconds of sound that an engine is given at a time."""
@@ -33,6 +34,15 @@ class SpeechModel:
     sha256: str
     languages: tuple[str, ...]
     licence: str
+
+    def check_language(self, code: str | None) -> None:
+        """Refuse a language that is stated but not written. Raises InvalidRequestError."""
+        if code is not None and code not in self.languages:
+            raise InvalidRequestError(
+                f"The speech model {self.name} does not write this language. Received:"
+                f" {code[:20]!r}",
+                f"It writes: {', '.join(self.languages)}.",
+            )
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from speech.digits import choose_digits
 from speech.engines import count_threads, load_engine
 from speech.lines import Line
 from speech.models import installed_names, is_installed
-from speech.ports import DigitListener, SpeechModel, Transcriber, Word
+from speech.ports import DigitListener, Transcriber, Word
 from speech.talkers import Sight, Watcher, add_faces
 from speech.track import Track, hear_voices, join_lines, name_lines
 from speech.transcription_session import TranscriptionSession
@@ -223,7 +223,7 @@ class Scribe:
         SpeechUnavailableError, ModelError, BusyError, MediaError.
         """
         transcriber = self.load()
-        _check_language(recording.language, transcriber.model)
+        transcriber.model.check_language(recording.language)
         taken = f"All {self._count} slots for recordings were taken for {self._wait_s:g} s."
         sound = open_sound_apart(
             recording.path,
@@ -251,12 +251,3 @@ class Scribe:
 
     def _load_named(self, model: str) -> Transcriber:
         return load_engine(model, threads=count_threads(self._settings.speech_threads))
-
-
-def _check_language(language: str | None, model: SpeechModel) -> None:
-    if language is not None and language not in model.languages:
-        raise InvalidRequestError(
-            f"The speech model {model.name} does not write this language. Received:"
-            f" {language[:20]!r}",
-            f"It writes: {', '.join(model.languages)}.",
-        )

@@ -39,7 +39,6 @@ from web.live import conversation, enrolment
 
 TURN = np.concatenate([syllables(3, 5), silence(1)])
 
-
 MALFORMED = (
     "no json",
     "[1]",
@@ -246,6 +245,17 @@ def test_sound_of_48_khz_is_written_down_where_it_is_stated(address: str) -> Non
     turn = client.until("transcription")
     assert turn["text"].startswith("w0 w1 w2 w3 w4")
     assert turn["end_s"] == pytest.approx(3.0, abs=0.4)
+    client.send("stop_transcription")
+    assert client.rest()[-1]["duration_s"] == pytest.approx(4.0, abs=0.1)
+
+
+def test_a_rate_of_a_message_that_is_refused_changes_nothing(address: str) -> None:
+    client = LiveClient(address)
+    client.take()
+    client.send("start_transcription", sample_rate=8000, language="xx")
+    assert "does not write this language. Received: 'xx'" in client.until("error")["message"]
+    client.send("start_transcription", partials=False)
+    client.hear(TURN)
     client.send("stop_transcription")
     assert client.rest()[-1]["duration_s"] == pytest.approx(4.0, abs=0.1)
 

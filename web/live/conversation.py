@@ -24,7 +24,6 @@ from web.guard.auth import Caller
 from web.live.enrolment import Enroll, enroll_speaker
 from web.live.messages import (
     Fields,
-    check_language,
     read_consent,
     read_message,
     read_name,
@@ -254,23 +253,26 @@ class Conversation:
         return self._seat
 
     def _start_registration(self, fields: Fields) -> list[Event]:
-        self._take_rate(fields)
+        rate_hz = _read_rate(fields)
         name = fields.get("name", "")
-        return self._open().session.start_registration(
+        events = self._open().session.start_registration(
             read_number(fields), read_name(name) if name else ""
         )
+        self._take_rate(rate_hz)
+        return events
 
     def _complete_registration(self, fields: Fields) -> list[Event]:
         return self._open().session.complete_registration(read_number(fields))
 
     def _start(self, fields: Fields) -> list[Event]:
-        self._take_rate(fields)
+        rate_hz = _read_rate(fields)
         options = change_options(self._room.options, fields)
         engine = self._room.engine(options.model)
-        check_language(options.language, engine.model.languages)
+        engine.model.check_language(options.language or None)
         seat = self._open()
         events = seat.session.start(options, engine)
         seat.engine = engine
+        self._take_rate(rate_hz)
         return events
 
     def _name_speaker(self, fields: Fields) -> list[Event]:
@@ -295,22 +297,23 @@ class Conversation:
         assert self._caller is not None
         if self._seat is not None:
             raise InvalidRequestError("`resume` must come before anything else.")
+        rate_hz = _read_rate(fields)
         seat, missing_s = self._room.resume(
             str(fields.get("session_id", ""))[:100], self._caller.actor
         )
         self._seat = seat
-        self._take_rate(fields)
+        self._take_rate(rate_hz)
         last = fields.get("seq", 0)
         for message in seat.after(last if isinstance(last, int) else 0):
             self._socket.send_json(message)
         self._send(seat.session.mark_gap(missing_s))
 
-    def _take_rate(self, fields: Fields) -> None:
-        """Take the rate of the sound where it is stated."""
-        if "sample_rate" in fields:
-            self._rate_hz = read_rate(fields.pop("sample_rate"))
-            self._socket.state_rate(self._rate_hz)
-            self._open().session.state_rate(self._rate_hz)
+    def _take_rate(self, rate_hz: int | None) -> None:
+        """Take the rate of the sound where one is stated, once its message is taken."""
+        if rate_hz is not None:
+            self._rate_hz = rate_hz
+            self._socket.state_rate(rate_hz)
+            self._open().session.state_rate(rate_hz)
 
     def _send(self, events: list[Event]) -> None:
         if self._seat is None:
@@ -337,3 +340,8 @@ class Conversation:
             self._socket.close(CloseReason.POLICY_VIOLATION, error.code)
         except ConnectionClosed:
             self._leave(is_deliberate=True)
+
+
+def _read_rate(fields: Fields) -> int | None:
+    """Read the rate of the sound. None where none is stated. Raises InvalidRequestError."""
+    return read_rate(fields.pop("sample_rate")) if "sample_rate" in fields else None

@@ -10,6 +10,7 @@ from web.wire.json_text import parse_json
 _MOST_TEXT = 64 * 1024
 _MOST_SPEAKERS = 100
 _MOST_NAME = 100
+_MOST_TURNS = 1 << 31
 
 Fields = dict[str, Any]
 
@@ -32,14 +33,6 @@ def read_message(text: str) -> Fields:
     return fields
 
 
-def check_language(language: str, languages: tuple[str, ...]) -> None:
-    """Refuse a language that the engine does not write. Raises InvalidRequestError."""
-    if language and language not in languages:
-        raise InvalidRequestError(
-            f"The speech model does not write this language. Received: {language[:20]!r}"
-        )
-
-
 def read_number(fields: Fields) -> int:
     """Read the number of a speaker. Raises InvalidRequestError."""
     number = fields.get("speaker_id")
@@ -54,7 +47,7 @@ def read_number(fields: Fields) -> int:
 def read_turn(fields: Fields) -> int:
     """Read the number of a turn. Raises InvalidRequestError."""
     turn_id = fields.get("turn_id")
-    if isinstance(turn_id, int) and not isinstance(turn_id, bool):
+    if isinstance(turn_id, int) and not isinstance(turn_id, bool) and abs(turn_id) < _MOST_TURNS:
         return turn_id
     raise InvalidRequestError(f"`turn_id` must be a whole number. Received: {str(turn_id)[:40]!r}")
 
@@ -74,5 +67,6 @@ def read_name(name: Any) -> str:
     if isinstance(name, str) and name.strip() and len(name) <= _MOST_NAME and name.isprintable():
         return name.strip()
     raise InvalidRequestError(
-        f"`name` must be a text of 1 to {_MOST_NAME} characters. Received: {str(name)[:40]!r}"
+        f"`name` must be a line of 1 to {_MOST_NAME} characters that can be seen. Received:"
+        f" {str(name)[:40]!r}"
     )

@@ -32,7 +32,6 @@ from speech.live_room import LiveRoom, Seat
 from utils.errors import DuetError, InvalidRequestError
 from web import VERSION
 from web.live.conversation import failure
-from web.live.messages import check_language
 from web.live.wyoming_wire import WyomingWire, take
 from web.wire.errors import where
 
@@ -113,7 +112,7 @@ class WyomingTalk:
             sent["model"] = self._asked.name
         options = change_options(self._room.options, sent)
         engine = self._room.engine(options.model)
-        check_language(options.language, engine.model.languages)
+        engine.model.check_language(options.language or None)
         return options, engine
 
     def _hear(self, event: Event) -> None:
