@@ -260,6 +260,10 @@ class TestRunning:
         sent = PEOPLE.replace(b"people", b"nowhere") + b"Content-Length: 1000\r\n\r\n"
         assert answer_to(service, sent)[0].status == 404
 
+    def test_an_address_without_a_path_is_the_root(self, service: Service) -> None:
+        sent = LINE.replace(b" / ", b" http://localhost ") + b"\r\n"
+        assert answer_to(service, sent)[0].status == 200
+
     @pytest.mark.parametrize(
         "body",
         [

@@ -34,7 +34,7 @@ class BasePath:
         stated = environ.get("SCRIPT_NAME", "").rstrip("/")
         root = self._path or (stated if _PREFIX.fullmatch(stated) else "")
         environ["SCRIPT_NAME"] = root
-        environ["PATH_INFO"] = _strip(environ.get("PATH_INFO", ""), root)
+        environ["PATH_INFO"] = _strip(environ.get("PATH_INFO") or "/", root)
         return self._app(environ, start_response)
 
 

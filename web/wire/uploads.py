@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import codecs
 import fcntl
+import socket
+import struct
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +37,8 @@ BODY = "duet.body"
 """Key of the request's body in the WSGI environment."""
 UPLOAD_LIMIT_S = 600.0
 DRAIN_LIMIT_S = 10.0
+DRAIN_STALL_S = 5
+"""A client that was refused keeps a thread for so long without a byte."""
 SMALL_BODY_BYTES = 64 * 1024
 """Limit for bodies that hold no file (JSON, urlencoded forms)."""
 FORM_MEMORY_BYTES = 512 * 1024
@@ -219,7 +223,7 @@ class BodyGuard:
         )
         answer = self._app(environ, start_response)
         if _has_body(environ) and body.is_left:
-            return ClosingIterator(answer, partial(body.drain, DRAIN_LIMIT_S))
+            return ClosingIterator(answer, partial(body.drain, environ.get("gunicorn.socket")))
         return answer
 
 
@@ -265,10 +269,13 @@ class _TimedBody:
         self._ended = size != 0 and not data
         return data
 
-    def drain(self, limit_s: float) -> None:
-        """Read to the end, for at most `limit_s`."""
-        self._deadline = time.monotonic() + limit_s
+    def drain(self, connection: socket.socket | None) -> None:
+        """Read to the end, for a while, from a client that does not stall."""
+        self._deadline = time.monotonic() + DRAIN_LIMIT_S
         with suppress(OSError):
+            if connection is not None:  # gunicorn_worker.py sets it anew for each request
+                stall = struct.pack("ll", DRAIN_STALL_S, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, stall)
             while not self._ended:
                 self.read(64 * 1024)
 
