@@ -14,6 +14,7 @@ import click
 
 from commands.microphone import load_sounddevice, stream
 from commands.shared import FILE, open_recognizer, refusals
+from commands.wording import word_speaker
 from utils.config import Settings
 from utils.errors import OutputError
 from utils.path_option import PathOption
@@ -129,12 +130,12 @@ class _Screen:
 
         for event in events:
             if isinstance(event, TurnStarted):
-                self._status(f"{event.speaker} ... lag {event.lag_s:.1f} s")
+                self._status(f"{word_speaker(event.speaker)} ... lag {event.lag_s:.1f} s")
             elif isinstance(event, Transcription):
                 self._line(event.speaker, event.start_s, event.text)
             elif isinstance(event, Relabel):
                 turns = ", ".join(map(str, event.turns))
-                self._print(f"  turns {turns}: {event.speaker}", event.speaker)
+                self._print(f"  turns {turns}: {word_speaker(event.speaker)}", event.speaker)
 
     def _status(self, text: str) -> None:
         """Show what is going on in a line that the next one overwrites, on a terminal."""
@@ -143,7 +144,7 @@ class _Screen:
 
     def _line(self, speaker: str, start_s: float, text: str) -> None:
         minutes, seconds = divmod(int(start_s), 60)
-        self._print(f"{minutes:02}:{seconds:02} {speaker}: {text}", speaker)
+        self._print(f"{minutes:02}:{seconds:02} {word_speaker(speaker)}: {text}", speaker)
 
     def _print(self, line: str, speaker: str) -> None:
         self._status("")

@@ -25,6 +25,7 @@ from commands.shared import (
     report,
     to_json,
 )
+from commands.wording import word_speaker
 from speech.subtitles import DIARIZED, FORMATS, TEXT_FORMATS
 from utils.config import Settings
 from utils.errors import DuetError, OutputError
@@ -204,10 +205,10 @@ def _job_options(values: dict[str, Any]) -> dict[str, Any]:
 
 def format_result_as(result: dict[str, Any], form: str, *, is_printed: bool = True) -> str:
     """Format the result of a job in one of `FORMATS`."""
-    from speech.transcripts import captions_of
+    from speech.transcripts import captions_of, reword
 
     if form in TEXT_FORMATS:
-        return TEXT_FORMATS[form].write(captions_of(result))
+        return TEXT_FORMATS[form].write(reword(captions_of(result), word_speaker))
     body = {"text": result["text"]} if form == "json" else result
     return to_json(body, is_printed=is_printed) + "\n"
 
@@ -319,10 +320,10 @@ def _bar(writing: Writing, name: str) -> tqdm[Any]:
 
 def format_transcript(transcript: Transcript, form: str, *, is_printed: bool = True) -> str:
     """Format a transcript in one of `FORMATS`."""
-    from speech.transcripts import WRITE_JSON
+    from speech.transcripts import WRITE_JSON, reword
 
     if form in TEXT_FORMATS:
-        return TEXT_FORMATS[form].write(transcript.lines)
+        return TEXT_FORMATS[form].write(reword(transcript.lines, word_speaker))
     return to_json(WRITE_JSON[form](transcript), is_printed=is_printed) + "\n"
 
 

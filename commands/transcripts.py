@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from commands.shared import open_store, print_file, print_lines, refusals, to_json
+from commands.wording import word_speaker
 from gallery.results import KeptTranscript
 from speech.subtitles import TEXT_FORMATS
 from utils.moments import format_moment
@@ -54,13 +55,14 @@ def _format(one: KeptTranscript) -> str:
 def transcripts_show(transcript_id: str, form: str) -> None:
     """Print a kept transcript, with the present names of those who speak."""
     from speech.keeping import kept_with_turns_to_json
+    from speech.transcripts import reword
 
     with open_store() as store:
         transcript = store.read_transcript(transcript_id)
     if form == "json":
         click.echo(to_json(kept_with_turns_to_json(transcript)))
         return
-    text = TEXT_FORMATS[form].write(transcript.turns)
+    text = TEXT_FORMATS[form].write(reword(transcript.turns, word_speaker))
     if form == "text":
         click.echo(text, nl=False)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,6 +15,11 @@ from utils.modality import Modality, PerModality
 
 # The pages say the same advice. Their texts are files, a folder for each language.
 _TEXTS = ROOT / "web" / "pages" / "static" / "i18n"
+
+
+_STRANGER = re.compile(r"unknown ([0-9]+)")
+WITHOUT_NAME = {"unknown": "speaker.nobody_told", "deleted person": "speaker.deleted"}
+"""Texts of the pages for those who speak and have neither a name nor a number."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +191,17 @@ def word_refusal(code: str, lang: str) -> str:
 def word_code(code: str) -> str:
     """Word an error in the language that was chosen, as `word_refusal` does."""
     return word_refusal(code, language())
+
+
+def word_speaker(speaker: str) -> str:
+    """Word somebody without a name as the pages do. English has the words of the answer."""
+    lang = language()
+    if lang == "en":
+        return speaker
+    if speaker in WITHOUT_NAME:
+        return _texts(lang)[WITHOUT_NAME[speaker]]
+    stranger = _STRANGER.fullmatch(speaker)
+    return _texts(lang)["speaker.unknown"].format(n=stranger[1]) if stranger else speaker
 
 
 def format_hint(hint: Hint, lang: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from speech.lines import Line, join_words
 from speech.ports import Word
 from speech.speakers import Speaker
-from speech.subtitles import DIARIZED
+from speech.subtitles import DIARIZED, Caption
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,11 @@ def captions_of(result: Mapping[str, Any]) -> list[StoredLine]:
         StoredLine(one["start"], one["end"], one["text"], one["speaker"])
         for one in result["segments"]
     ]
+
+
+def reword(captions: Iterable[Caption], word: Callable[[str], str]) -> list[StoredLine]:
+    """Call those who speak by other words."""
+    return [StoredLine(c.start_s, c.end_s, c.text, word(c.speaker)) for c in captions]
 
 
 def word_to_json(word: Word) -> dict[str, Any]:

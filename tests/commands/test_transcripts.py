@@ -10,9 +10,12 @@ import soundfile
 from click.testing import CliRunner, Result
 
 import cli
+from gallery.results import NewTranscript, SpokenTurn
+from gallery.store import open_store
 from speech.scribe import Scribe
 from tests.support.recordings import WordyEngine, syllables
 from utils.arrays import RATE_HZ
+from utils.config import Settings
 
 
 @pytest.fixture
@@ -54,3 +57,16 @@ def test_what_is_kept_is_listed_shown_and_deleted(
     assert gone.exit_code == 1
     assert "transcript_not_found" in gone.output
     assert "cli.py transcripts list" in gone.output
+
+
+def test_those_without_a_name_are_called_as_on_the_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = ("unknown 2", "unknown", "Ann", "")
+    turns = tuple(SpokenTurn(n, n + 1, "Hi.", speaker=who) for n, who in enumerate(said))
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
+    store = open_store(Settings.of(data_dir=tmp_path))
+    transcript_id = store.keep_transcript(NewTranscript("a.wav", "en", 4.0, turns))
+    store.close()
+    shown = run("--lang", "ko", "transcripts", "show", transcript_id).stdout.splitlines()
+    assert shown == ["모르는 사람 2: Hi.", "누군가: Hi.", "Ann: Hi.", "Hi."]
