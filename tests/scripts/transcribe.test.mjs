@@ -5,10 +5,12 @@ import { describe, it } from "node:test";
 import "./page.mjs";
 
 const PAGES = "../../web/pages/static/js/transcribe";
+const SHARED = "../../web/pages/static/js/shared";
 const transcript = await import(`${PAGES}/transcript.js`);
-const { FORMS, formatTime } = await import(`${PAGES}/exports.js`);
+const { FORMS, formatTime } = await import(`${SHARED}/exports.js`);
+const { Transcript } = await import("../../web/pages/static/js/live/transcript.js");
 const { readEvents } = await import(`${PAGES}/stream.js`);
-const { nameOf } = await import(`${PAGES}/lines-view.js`);
+const { nameSpeaker, nameSpeakers } = await import(`${SHARED}/speakers.js`);
 
 const line = (start, end, speaker, more = {}) => ({
   start,
@@ -44,7 +46,7 @@ describe("a transcript", () => {
     const [first] = transcript.linesOfKept({ segments: [segment] });
     assert.deepEqual(Object.keys(first).sort(), Object.keys(LINES[0]).sort());
     assert.deepEqual(transcript.listTurns([first, first], "deleted person"), []);
-    assert.equal(nameOf(first.speaker), "Deleted person");
+    assert.equal(nameSpeaker(first.speaker), "Deleted person");
   });
 
   it("lists the voices with what they say", () => {
@@ -102,6 +104,28 @@ describe("a file", () => {
     assert.equal(JSON.parse(FORMS.json.write([first])).segments[0].person_id, "ann");
   });
 
+  it("calls strangers as the page does", () => {
+    const named = nameSpeakers([LINES[0], LINES[1], line(5, 6, "unknown")]);
+    assert.deepEqual(
+      named.map(({ speaker }) => speaker),
+      ["Ann", "Unknown 1", "Somebody"],
+    );
+    assert.equal(LINES[1].speaker, "unknown 1");
+  });
+
+  it("of a live talk is as that of a recording", () => {
+    const turn = { start_s: 1, end_s: 2.5, text: "Hi <all>", speaker: "unknown 1" };
+    const talk = { turns: new Map([[7, turn]]) };
+    const write = (form) => Transcript.prototype.write.call(talk, form);
+    assert.equal(write("txt"), "Unknown 1: Hi <all>\n");
+    assert.equal(
+      write("srt"),
+      "1\n00:00:01,000 --> 00:00:02,500\nUnknown 1: Hi <all>\n",
+    );
+    assert.match(write("vtt"), /\n<v Unknown 1>Hi &lt;all&gt;\n$/);
+    assert.deepEqual(JSON.parse(write("json")), [turn]);
+  });
+
   it("counts hours", () => {
     assert.equal(formatTime(3723.0046, ","), "01:02:03,005");
     assert.equal(formatTime(59.9999, ","), "00:01:00,000");
@@ -144,8 +168,8 @@ describe("a stream", () => {
 
 describe("a name", () => {
   it("of a stranger is in the page's language", () => {
-    assert.equal(nameOf("unknown 2"), "Unknown 2");
-    assert.equal(nameOf("unknown"), "Somebody");
-    assert.equal(nameOf("Ann"), "Ann");
+    assert.equal(nameSpeaker("unknown 2"), "Unknown 2");
+    assert.equal(nameSpeaker("unknown"), "Somebody");
+    assert.equal(nameSpeaker("Ann"), "Ann");
   });
 });

@@ -20,7 +20,6 @@ import web.wire.errors
 from align.hints import CODES
 from recognition.recognizer import Recognizer
 from tests.support.page_texts import read_texts
-from utils import errors
 from utils.config import Settings
 from web.factory import create_app
 from web.pages import pages
@@ -207,13 +206,7 @@ def test_every_text_is_used() -> None:
 
 def test_hints_and_errors_are_translated() -> None:
     assert {f"hint.{code}" for code in CODES} <= set(TEXTS["en"])
-    named = [*vars(errors).values(), *vars(web.wire.errors).values()]
-    met_by_people = {
-        e.code
-        for e in named
-        if isinstance(e, type) and issubclass(e, errors.MediaError | errors.BusyError)
-    }
-    met_by_people |= {"key_required", "forbidden", "rate_limited", "duplicate_person"}
-    assert {
-        f"error.{code}" for code in met_by_people - {"media_missing", "media_not_found"}
-    } <= set(TEXTS["en"])
+    met_by_programs = {"invalid_request", "content_type", "method_not_allowed", "not_found"}
+    met_by_browsers = {"cross_origin", "host_forbidden", "thumbnail_not_found"}
+    met = web.wire.errors.STATUS.keys() - met_by_programs - met_by_browsers
+    assert {f"error.{code}" for code in met} <= set(TEXTS["en"])

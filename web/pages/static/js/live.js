@@ -4,10 +4,14 @@ import { Microphone } from "./live/microphone.js";
 import { Transcript } from "./live/transcript.js";
 import { DeviceError } from "./shared/devices.js";
 import { buttonById, byId, create, inputById, listenAll } from "./shared/dom.js";
+import { describeCode } from "./shared/errors.js";
 import { showError } from "./shared/notice.js";
 import { hasText, t } from "./shared/texts.js";
 
 const REGISTRATION_S = 5;
+
+/** What the service takes for no part of a name: signs that cannot be seen. */
+const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
 
 /** @typedef {import("./live/connection.js").Message} Message */
 /** @typedef {import("./live/transcript.js").Turn} Turn */
@@ -128,8 +132,9 @@ async function register(event) {
   event.preventDefault();
   const name = inputById("speaker-name").value.trim();
   if (!name || state !== "waiting") return;
-  if (isTaken(name)) {
-    showProblem(t("live.taken", { name }));
+  const refusal = refuse(name);
+  if (refusal) {
+    showProblem(refusal);
     return;
   }
   isRefused = false;
@@ -148,6 +153,15 @@ async function register(event) {
     fail(error);
   }
   setState("waiting");
+}
+
+/**
+ * Say what is wrong with the name of a new speaker, if anything is.
+ * @param {string} name
+ */
+function refuse(name) {
+  if (UNSEEN.test(name)) return t("live.unseen");
+  return isTaken(name) ? t("live.taken", { name }) : "";
 }
 
 /** @param {string} name */
@@ -181,6 +195,10 @@ function askWho(turn) {
 function nameSpeaker() {
   const name = inputById("who-name").value.trim();
   if (!asked || !name) return;
+  if (UNSEEN.test(name)) {
+    showProblem(t("live.unseen"));
+    return;
+  }
   const speaker = { turn_id: asked.turn_id, name };
   if (inputById("who-enroll").checked)
     connection?.send("enroll_speaker", { ...speaker, consent: t("live.enroll") });
@@ -198,7 +216,7 @@ function showRefusal({ code, message, hint }) {
   const known = `live.error.${code}`;
   isRefused = true;
   say("speaker-status", "");
-  showProblem(hasText(known) ? t(known) : `${message} ${hint}`);
+  showProblem(hasText(known) ? t(known) : describeCode(code, [message, hint]));
   if (
     ["busy", "idle", "key_required", "forbidden", "speech_unavailable"].includes(code)
   )

@@ -1,9 +1,10 @@
 // Entry of /transcribe: what is said in a recording, and by whom.
 import { buttonById, byId, inputById, listenAll, takeFile } from "./shared/dom.js";
+import { FORMS } from "./shared/exports.js";
 import { showError } from "./shared/notice.js";
+import { nameSpeakers } from "./shared/speakers.js";
 import { t } from "./shared/texts.js";
 import { keepColour } from "./transcribe/colours.js";
-import { FORMS } from "./transcribe/exports.js";
 import { KeptView } from "./transcribe/kept-view.js";
 import { LinesView } from "./transcribe/lines-view.js";
 import { NamingDialog } from "./transcribe/naming.js";
@@ -190,7 +191,9 @@ function save(form) {
   const target = FORMS[form];
   if (!target) return;
   const url = URL.createObjectURL(
-    new Blob([target.write(lines)], { type: target.type }),
+    new Blob([target.write(form === "json" ? lines : nameSpeakers(lines))], {
+      type: target.type,
+    }),
   );
   const link = document.createElement("a");
   link.href = url;

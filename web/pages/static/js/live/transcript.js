@@ -1,6 +1,7 @@
 // The bubbles of a talk, and the talk as a file.
 import { byId, create } from "../shared/dom.js";
-import { nameSpeaker } from "../shared/speakers.js";
+import { CAPTIONS, formatTime } from "../shared/exports.js";
+import { nameSpeaker, nameSpeakers } from "../shared/speakers.js";
 import { t } from "../shared/texts.js";
 
 /**
@@ -115,9 +116,9 @@ export class Transcript {
     item.dataset.side = place % 2 ? "right" : "left";
     item.style.setProperty("--speaker", `hsl(${HUES[place % HUES.length]} 55% 45%)`);
     const who = /** @type {HTMLElement} */ (item.firstElementChild);
-    const time = create("time", { textContent: formatTime(turn.start_s ?? 0) });
+    const time = create("time", { textContent: formatClock(turn.start_s ?? 0) });
     who.replaceChildren(
-      create("span", { textContent: nameSpeaker(turn.speaker, "live.unknown") }),
+      create("span", { textContent: nameSpeaker(turn.speaker) }),
       time,
     );
     if (turn.outcome === "inferred") who.append(create("span", { textContent: "?" }));
@@ -155,18 +156,19 @@ export class Transcript {
    */
   write(form) {
     const turns = [...this.turns.values()];
-    if (form === "json") return JSON.stringify(turns, null, 1);
-    if (form === "txt")
-      return turns.map((turn) => `${turn.speaker}: ${turn.text}\n`).join("");
-    const mark = form === "srt" ? "," : ".";
-    const cues = turns.map((turn, place) => {
-      const span = `${stamp(turn.start_s, mark)} --> ${stamp(turn.end_s, mark)}`;
-      const number = form === "srt" ? `${place + 1}\n` : "";
-      return `${number}${span}\n${turn.speaker}: ${turn.text}\n`;
-    });
-    return (form === "vtt" ? "WEBVTT\n\n" : "") + cues.join("\n");
+    const { write } = CAPTIONS[form] ?? {};
+    if (!write) return JSON.stringify(turns, null, 1);
+    return write(nameSpeakers(turns.map(captionOf)));
   }
 }
+
+/** @param {Turn} turn */
+const captionOf = ({ start_s, end_s, text, speaker }) => ({
+  start: start_s,
+  end: end_s,
+  text,
+  speaker,
+});
 
 /** @param {string} id */
 function createBubble(id) {
@@ -176,11 +178,4 @@ function createBubble(id) {
 }
 
 /** @param {number} seconds */
-const formatTime = (seconds) => stamp(seconds, ".").slice(3, 8);
-
-/**
- * @param {number} seconds
- * @param {string} mark before the milliseconds
- */
-const stamp = (seconds, mark) =>
-  new Date(Math.round(1000 * seconds)).toISOString().slice(11, 23).replace(".", mark);
+const formatClock = (seconds) => formatTime(seconds, ".").slice(3, 8);

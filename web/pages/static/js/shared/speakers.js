@@ -2,11 +2,21 @@
 import { t } from "./texts.js";
 
 /**
- * Name a speaker. Strangers are numbered.
- * @param {string} speaker "unknown 2" for strangers
- * @param {string} text key of the text for a stranger
+ * Name a speaker.
+ * @param {string} speaker "unknown 2" for strangers, "unknown" where too little is said
  */
-export function nameSpeaker(speaker, text) {
+export function nameSpeaker(speaker) {
+  if (speaker === "deleted person") return t("speaker.deleted");
+  if (speaker === "unknown") return t("speaker.nobody_told");
   const number = /^unknown (\d+)$/.exec(speaker)?.[1];
-  return number ? t(text, { n: number }) : speaker;
+  return number ? t("speaker.unknown", { n: number }) : speaker;
 }
+
+/**
+ * Name the speakers of lines that people read.
+ * @template {{ speaker: string }} Line
+ * @param {Line[]} lines
+ * @returns {Line[]}
+ */
+export const nameSpeakers = (lines) =>
+  lines.map((line) => ({ ...line, speaker: nameSpeaker(line.speaker) }));

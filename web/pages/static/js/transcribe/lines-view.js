@@ -1,9 +1,9 @@
 // The lines on the page. A click plays a line.
 import { byId, create } from "../shared/dom.js";
+import { formatTime } from "../shared/exports.js";
 import { nameSpeaker } from "../shared/speakers.js";
 import { t } from "../shared/texts.js";
 import { colourOf } from "./colours.js";
-import { formatTime } from "./exports.js";
 import { findLine } from "./transcript.js";
 
 /** @import { Line } from "./transcript.js" */
@@ -92,20 +92,10 @@ function describeSpeaker({ speaker, outcome, decidedBy, overlap }) {
     overlap ? t("transcribe.overlap") : "",
   ].filter(Boolean);
   return [
-    create("span", { className: "speaker", textContent: nameOf(speaker) }),
+    create("span", { className: "speaker", textContent: nameSpeaker(speaker) }),
     create("span", {
       className: "note",
       textContent: notes.length ? ` (${notes.join(", ")})` : "",
     }),
   ];
-}
-
-/**
- * Name a speaker in the page's language.
- * @param {string} speaker "unknown 2" for strangers
- */
-export function nameOf(speaker) {
-  if (speaker === "deleted person") return t("transcribe.deleted");
-  if (speaker === "unknown") return t("transcribe.nobody_told");
-  return nameSpeaker(speaker, "transcribe.unknown");
 }

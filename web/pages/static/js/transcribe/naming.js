@@ -3,8 +3,8 @@ import { buttonById, byId, inputById, withButtonsDisabled } from "../shared/dom.
 import { asApiError, duplicateOf } from "../shared/errors.js";
 import { showError } from "../shared/notice.js";
 import { enrolPerson } from "../shared/service.js";
+import { nameSpeaker } from "../shared/speakers.js";
 import { t } from "../shared/texts.js";
-import { nameOf } from "./lines-view.js";
 
 /** @import { Voice } from "./transcript.js" */
 
@@ -31,7 +31,7 @@ export class NamingDialog {
     this.#asked = asked;
     byId("naming-form", HTMLFormElement).reset();
     byId("naming-problem").hidden = true;
-    const name = nameOf(asked.voice.label);
+    const name = nameSpeaker(asked.voice.label);
     byId("naming-title").textContent = t("transcribe.who", { name });
     this.#dialog.showModal();
     inputById("naming-name").focus();

@@ -1,8 +1,8 @@
 // The voices of a recording, and who the strangers are.
 import { byId, create } from "../shared/dom.js";
+import { nameSpeaker } from "../shared/speakers.js";
 import { t } from "../shared/texts.js";
 import { colourOf } from "./colours.js";
-import { nameOf } from "./lines-view.js";
 import { listTurns, listVoices } from "./transcript.js";
 
 /** @import { Line, Voice } from "./transcript.js" */
@@ -28,7 +28,7 @@ function createVoice(voice, lines, onAsk) {
   const item = create(
     "li",
     { className: "voice" },
-    create("strong", { textContent: nameOf(voice.label) }),
+    create("strong", { textContent: nameSpeaker(voice.label) }),
     create("span", { className: "soft", textContent: seconds }),
   );
   item.style.setProperty("--voice", colourOf(voice.label));
@@ -42,7 +42,7 @@ function createVoice(voice, lines, onAsk) {
  * @param {(voice: Voice) => void} onAsk
  */
 function createAsk(voice, onAsk) {
-  const textContent = t("transcribe.who", { name: nameOf(voice.label) });
+  const textContent = t("transcribe.who", { name: nameSpeaker(voice.label) });
   const button = create("button", { type: "button", className: "small", textContent });
   button.addEventListener("click", () => onAsk(voice));
   return button;

@@ -1,28 +1,37 @@
 // Transcripts as files: plain text, SubRip, WebVTT and JSON. Pure.
 
-/** @import { Line } from "./transcript.js" */
+/** @import { Line } from "../transcribe/transcript.js" */
+/** @typedef {Pick<Line, "start" | "end" | "text" | "speaker">} Caption */
 
-/** @type {Record<string, { type: string, write: (lines: Line[]) => string }>} */
-export const FORMS = {
+/**
+ * What people read, by the ending of the file.
+ * @type {Record<string, { type: string, write: (lines: Caption[]) => string }>}
+ */
+export const CAPTIONS = {
   txt: { type: "text/plain", write: writeText },
   srt: { type: "application/x-subrip", write: writeSrt },
   vtt: { type: "text/vtt", write: writeVtt },
+};
+
+/** @type {Record<string, { type: string, write: (lines: Line[]) => string }>} */
+export const FORMS = {
+  ...CAPTIONS,
   json: { type: "application/json", write: writeJson },
 };
 
-/** @param {Line[]} lines */
+/** @param {Caption[]} lines */
 function writeText(lines) {
   return lines.map((line) => `${withSpeaker(line)}\n`).join("");
 }
 
-/** @param {Line[]} lines */
+/** @param {Caption[]} lines */
 function writeSrt(lines) {
   return lines
     .map((line, i) => `${i + 1}\n${formatSpan(line, ",")}\n${withSpeaker(line)}\n`)
     .join("\n");
 }
 
-/** @param {Line[]} lines */
+/** @param {Caption[]} lines */
 function writeVtt(lines) {
   const cues = lines.map((line) => `\n${formatSpan(line, ".")}\n${withVoice(line)}\n`);
   return `WEBVTT\n${cues.join("")}`;
@@ -52,16 +61,16 @@ export function formatTime(seconds, mark) {
 }
 
 /**
- * @param {Line} line
+ * @param {Caption} line
  * @param {string} mark
  */
 const formatSpan = ({ start, end }, mark) =>
   `${formatTime(start, mark)} --> ${formatTime(Math.max(end, start + 0.001), mark)}`;
 
-/** @param {Line} line */
+/** @param {Caption} line */
 const withSpeaker = ({ speaker, text }) => (speaker ? `${speaker}: ${text}` : text);
 
-/** @param {Line} line */
+/** @param {Caption} line */
 const withVoice = ({ speaker, text }) =>
   speaker ? `<v ${escape(speaker)}>${escape(text)}` : escape(text);
 
