@@ -21,6 +21,7 @@ from commands.shared import FILE, format_error, open_recognizer, refusals, repor
 from commands.voice_server import UnreachableError, VoiceServer, read_error
 from utils.config import url_of_service
 from utils.errors import DuetError
+from utils.finite_range import FiniteRange
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 BATCH = 32
 PAGE = 1000
-SECONDS = click.FloatRange(0.5, 60)
+SECONDS = FiniteRange(0.5, 60)
 
 
 @dataclass
@@ -150,7 +151,7 @@ def add_server_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "timeout_s",
         default=60.0,
         show_default=True,
-        type=click.FloatRange(0.1),
+        type=FiniteRange(0.1),
         help="Longest wait for an answer, in seconds.",
     )
     @refusals
@@ -168,7 +169,7 @@ def add_client_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--threshold",
         default=0.7,
         show_default=True,
-        type=click.FloatRange(0, 1),
+        type=FiniteRange(0, 1),
         help="Confidence that a speaker must reach.",
     )
     @click.option(

@@ -17,6 +17,7 @@ from commands.clips import MODALITIES
 from commands.shared import describe, refusals, report, to_json
 from utils.config import Settings
 from utils.errors import DuetError
+from utils.finite_range import FiniteRange
 from utils.path_option import PathOption
 from utils.wording import count_noun
 
@@ -56,7 +57,7 @@ class Evaluation:
 )
 @click.option(
     "--at-least",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.0,
     show_default=True,
     help="Exit with 1 if the accuracy by face and voice is lower.",

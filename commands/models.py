@@ -12,6 +12,7 @@ from commands.models_export import models_export
 from commands.shared import FILE, output_file, refusals
 from utils.errors import ModelError
 from utils.file_hash import hash_file
+from utils.finite_range import FiniteRange
 from utils.path_option import PathOption
 
 
@@ -173,7 +174,7 @@ def models_add_face(
     "--threshold",
     default=0.5,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     help="Probability from which a face is genuine.",
 )
 @refusals

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from commands.shared import FILE, output_file, refusals
 from utils.config import Settings
+from utils.finite_range import FiniteRange
 from utils.path_option import PathOption
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ def speech_models() -> None:
 @click.option("--words", type=TEXT, help="Text of the only words that ctc may write.")
 @click.option("--ngram", type=TEXT, help="N-gram in the ARPA format that guides ctc.")
 @click.option("--language", help="Code of the language [default: detected in each utterance].")
-@click.option("--snr", "snr_db", type=float, help="Add white noise at this ratio in dB.")
+@click.option(
+    "--snr", "snr_db", type=FiniteRange(-60, 120), help="Add white noise at this ratio in dB."
+)
 @click.option(
     "--conditions",
     "in_all",

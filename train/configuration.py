@@ -29,6 +29,8 @@ MODELS = Path("best_model")
 OWN_MODELS = Path("data/models")
 # Keys of [data] that name a data set.
 SOURCES = ("train", "dev", "noise", "vocabulary")
+# Ends of the names of keys of [data] that are no paths. An empty one takes all files.
+PARTS_OF_PATHS = "_match"
 # In the folder of a run: the configuration that it runs with, options filled in.
 CONFIG_FILE = "config.toml"
 COPY = "Copy one from train/configs/ and change that."
@@ -158,7 +160,7 @@ def _refuse_empty(table: dict[str, Any], where: str) -> None:
     for key, value in table.items():
         if isinstance(value, dict):
             _refuse_empty(value, f"[{key}] of {where}")
-        elif isinstance(value, str) and not value.strip():
+        elif isinstance(value, str) and not value.strip() and not key.endswith(PARTS_OF_PATHS):
             raise ConfigError(
                 f"A path is not empty. Received: {key} = {value!r} in {where}",
                 "Name a file or folder. . is the current one.",

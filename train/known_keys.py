@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from train.known_ranges import check_range
 from train.loop.options import LoopOptions
 from utils.errors import ConfigError
 
@@ -45,15 +46,17 @@ def check_keys(config: Mapping[str, Any], task: str, file: str) -> None:
     tables = examples(task)
     _refuse_unknown("tables", set(config) - {*tables, *NAMES}, [*NAMES, *tables], file)
     for name, table in config.items():
-        if name in NAMES or (name == "network" and task in OF_BACKBONES):
+        if name in NAMES:
             continue
         if not isinstance(table, dict):
             raise ConfigError(f"[{name}] must be a table in {file}. Received: {name} = {table!r}")
         if name in PLAIN.get(task, ("data",)):
             _refuse_unknown(f"keys of [{name}]", set(table) - set(tables[name]), tables[name], file)
+        of_backbone = name == "network" and task in OF_BACKBONES
         for key, value in table.items():
-            if key in tables[name]:
+            if key in tables[name] and not of_backbone:
                 table[key] = _read(value, tables[name][key], f"{key} of [{name}]", file)
+            check_range(table[key], name, key, file)
 
 
 @cache
@@ -87,7 +90,39 @@ def _read(value: Any, example: Any, what: str, file: str) -> Any:
             f"{what} must be {_kind(example)} in {file}. Received: {str(value)[:60]!r}",
             "The configurations in train/configs/ are examples.",
         )
+    _read_parts(value, example, what, file)
     return value
+
+
+def _read_parts(value: Any, example: Any, what: str, file: str) -> None:
+    """Check that the parts of a list or table are of the kind that the example's are of.
+
+    Numbers may be negative there, and there must be one. Tables of several kinds are
+    checked where they are read. Raises ConfigError.
+    """
+    needed, *others = {_kind_of_part(part) for part in _parts(example)} or {""}
+    if others or not needed:
+        return
+    is_empty = not value and needed == "a number"
+    if is_empty or any(_kind_of_part(part) != needed for part in _parts(value)):
+        raise ConfigError(
+            f"{what} must be {_kind(value)}, each {needed}, in {file}. Received: {str(value)[:60]}",
+            "The configurations in train/configs/ are examples.",
+        )
+    for part in _parts(value):
+        _read_parts(part, _parts(example)[0], what, file)
+
+
+def _parts(value: Any) -> list[Any]:
+    """Parts of a list or table, none of what is neither."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _kind_of_part(value: Any) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "a number" if is_number and abs(value) < MOST else _kind(value)
 
 
 def _is_number(value: Any) -> bool:

@@ -22,6 +22,7 @@ from train.data.corpora import read_corpus
 from train.data.datasets import Listing, read_listing, shared_data_dir
 from train.loop import fine_tune
 from train.loop.checkpoint import CHECKPOINT_FILE
+from train.loop.failures import as_training_error
 from train.loop.initial import begin, read_origin
 from train.loop.journal import format_metrics, stamp
 from train.loop.opening import describe_network
@@ -68,7 +69,8 @@ def train(options: RunOptions, config: Mapping[str, Any], min_speech_s: float) -
         if describe_data := getattr(trainer.task, "describe_data", None):
             print_line(stamp(describe_data()))
         save_config(trainer.run_dir, config, trainer.options)
-        metrics = trainer.run(print_line)
+        with as_training_error():
+            metrics = trainer.run(print_line)
     if trainer.stopping:
         print(f"Stopped at step {trainer.step}. Start it again to continue.")
         return 0

@@ -33,13 +33,16 @@ check_python()  # before the packages, which other versions lack
 import click
 
 from train.configuration import MODELS, TASK_NAMES, RunOptions, default_folder
+from train.known_ranges import RANGES
 from utils.config import ROOT, Settings
 from utils.errors import DuetError
+from utils.finite_range import FiniteRange
 from utils.path_option import PathOption
 from utils.terminal_command import TerminalGroup
 
 PATH = PathOption(path_type=Path)
 MOST_SEED = 2**32 - 1
+STEPS = click.IntRange(1, int(RANGES["loop"]["total_steps"][1]))
 OPTIONS = (
     click.option("--config", type=PATH, help="Configuration [default: train/configs/NAME.toml]."),
     click.option("--run-dir", type=PATH, help="Folder of this run [default: data/runs/NAME]."),
@@ -62,12 +65,12 @@ OPTIONS = (
     click.option("--no-teacher", is_flag=True, help="Train from labels alone."),
     click.option(
         "--budget-minutes",
-        type=click.FloatRange(0, min_open=True),
+        type=FiniteRange(*RANGES["loop"]["budget_minutes"], min_open=True),
         help="Length of the schedule, in minutes.",
     ),
     click.option(
         "--total-steps",
-        type=click.IntRange(1),
+        type=STEPS,
         help="Length of the schedule, in steps (repeatable bit by bit).",
     ),
     click.option(
@@ -106,7 +109,7 @@ OPTIONS = (
     invoke_without_command=True,
 )
 @click.option("--dataset", type=PATH, help="Folder with a folder of clips per person.")
-@click.option("--total-steps", type=click.IntRange(1), help="Length of each training, in steps.")
+@click.option("--total-steps", type=STEPS, help="Length of each training, in steps.")
 @click.option(
     "--threads",
     type=click.IntRange(0),

@@ -59,3 +59,19 @@ def test_what_is_there_is_not_made_again(photos: Path, tmp_path: Path) -> None:
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="at least one image"):
         align_folder(tmp_path, tmp_path / "crops", centre)
+
+
+def test_two_photographs_of_one_name_both_become_crops(photos: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(photos / "ann/1.png"), np.full((150, 120, 3), 77, np.uint8))
+    align_folder(photos, tmp_path / "crops", centre)
+    names = sorted(file.name for file in (tmp_path / "crops" / "ann").glob("*.webp"))
+    assert names == ["1.jpg.webp", "1.png.webp"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_a_crop_that_cannot_be_decoded_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "eve").mkdir()
+    (tmp_path / "eve" / "1.jpg").write_bytes(content)
+    with pytest.raises(DatasetError, match=r"Received: eve/1\.jpg, which cannot") as caught:
+        cached_images(read_listing(tmp_path), tmp_path / "cache")
+    assert "align-faces" in caught.value.hint

@@ -93,3 +93,35 @@ def test_a_list_in_the_place_of_a_table_is_refused(tmp_path: Path) -> None:
     file.write_text('task = "voice"\n[data]\ntrain = "x"\ndev_trials = ["y"]\n')
     with pytest.raises(ConfigError, match=r"dev_trials of .data. must be a table"):
         read_config("voice", file)
+
+
+@pytest.mark.parametrize(
+    ("task", "content", "rule"),
+    [
+        ("voice", {"speeds": ["x"]}, "a list, each a number"),
+        ("voice", {"speeds": []}, "a list, each a number"),
+        ("voice", {"disguises": [1.0]}, "a list, each a list"),
+        ("voice", {"disguises": [[1.0, "x"]]}, "a list, each a number"),
+        ("voice", {"dev_trials": {"mine": 3}}, "a table, each a text"),
+        ("face", {"unlabelled": [True]}, "a list, each a text"),
+        ("face", {"resolutions": [[0.0, float("nan")]]}, "a list, each a number"),
+    ],
+)
+def test_parts_of_lists_and_tables_are_named(task: str, content: dict[str, Any], rule: str) -> None:
+    (key,) = content
+    with pytest.raises(ConfigError, match=f"{key} of .data. must be {rule}.*Received: "):
+        check_keys({"task": task, "data": content}, task, "mine.toml")
+
+
+def test_names_may_be_none_and_numbers_in_lists_negative() -> None:
+    check_keys({"task": "voice", "data": {"fluent": []}}, "voice", "mine.toml")
+    check_keys({"task": "voice", "augment": {"snr_db": [-5, 20]}}, "voice", "mine.toml")
+
+
+def test_a_fusion_of_all_files_is_said_by_an_empty_part_of_paths(tmp_path: Path) -> None:
+    text = (CONFIGS / "fusion.toml").read_text("utf-8")
+    file = tmp_path / "mine.toml"
+    for name in ("frontal", "speechocean762"):
+        text = text.replace(f'"{name}"', '""')
+    file.write_text(text)
+    assert read_config("fusion", file)["data"]["dev_face_match"] == ""

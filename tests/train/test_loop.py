@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from utils.errors import ConfigError
+
 if TYPE_CHECKING:
     from train.loop.trainer import Trainer
 
@@ -212,8 +214,20 @@ def test_validation_uses_the_average_and_puts_the_weights_back(tmp_path: Path) -
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
-    with pytest.raises(FloatingPointError, match="step 0"):
-        trainer(tmp_path, Line(poison=True)).run(lambda _: None)
+    from train.loop.failures import as_training_error
+
+    run = trainer(tmp_path, Line(poison=True))
+    with pytest.raises(ConfigError, match="step 0") as caught, as_training_error():
+        run.run(lambda _: None)
+    assert "peak_rate" in caught.value.hint
+
+
+def test_a_batch_beyond_the_memory_is_named() -> None:
+    from train.loop.failures import as_training_error
+
+    with pytest.raises(ConfigError, match="is full: 3 TB") as caught, as_training_error():
+        raise MemoryError("3 TB\nof more words")
+    assert "batch_size" in caught.value.hint
 
 
 def test_schedule_in_steps_and_in_minutes() -> None:

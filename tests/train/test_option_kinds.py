@@ -92,3 +92,25 @@ def test_lists_and_tables_are_read_to_their_elements() -> None:
         fit_fields(SampleOptions, {"group_weights": {"mine": "much"}})
     fitted = fit_fields(SampleOptions, {"group_weights": {"mine": 2}, "crop_frames": [160]})
     assert fitted == {"group_weights": {"mine": 2}, "crop_frames": (160,)}
+
+
+@pytest.mark.tf
+def test_numbers_that_go_together_are_checked_together() -> None:
+    from train.face.batches import BatchOptions
+    from train.voice.augment import MelAugment
+    from train.voice.sampling import SampleOptions
+
+    for sizes in (
+        (),
+        ((0.5, 112),),
+        ((0.0, 112), (0.6, 56), (0.3, 64)),
+        ((0.0, 8),),
+        ((0.0, 224),),
+    ):
+        with pytest.raises(ValueError, match="resolutions must rise"):
+            BatchOptions(batch_size=4, seed=0, resolutions=sizes)
+    with pytest.raises(ValueError, match="snr_db must be a lowest and a highest"):
+        MelAugment(snr_db=(30.0, 5.0))
+    for chances in ((0.5, 0.5), (0.0, 0.0, 0.0, 0.0)):
+        with pytest.raises(ValueError, match="crop_end must be one chance for each"):
+            SampleOptions(crop_end=chances)

@@ -176,6 +176,20 @@ def test_noise_leaves_an_empty_band_empty(speech: np.ndarray) -> None:
     assert va.add_noise(power, np.ones_like(power), snr_db=0.0)[:, 60:].max() < 1e-9
 
 
+@pytest.mark.parametrize(("frames", "longest"), [(3, 20), (100, 0)])
+def test_masks_without_a_length_hide_nothing(frames: int, longest: int) -> None:
+    options = va.MelAugment(time_masks=2, time_mask_frames=longest, band_masks=2, band_mask_bands=0)
+    for seed in range(5):
+        features = np.ones((frames, 80), np.float32)
+        assert va.mask(features, options, np.random.default_rng(seed)).all()
+
+
+def test_a_mask_is_at_most_all_bands() -> None:
+    options = va.MelAugment(time_masks=0, band_masks=3, band_mask_bands=500)
+    for seed in range(20):
+        va.mask(np.ones((100, 80), np.float32), options, np.random.default_rng(seed))
+
+
 def test_masks_hide_at_most_what_they_may() -> None:
     options = va.MelAugment(time_masks=1, time_mask_frames=20, band_masks=1, band_mask_bands=10)
     for seed in range(30):

@@ -21,10 +21,11 @@ def decode_crop(data: bytes, name: str) -> ImageArray:
     """
     image = _decode(data)
     if image is None or image.shape[:2] != (FACE_SIZE_PX, FACE_SIZE_PX):
-        shape = None if image is None else image.shape[:2]
+        shape = "" if image is None else " × ".join(map(str, image.shape[1::-1]))
         raise DatasetError(
             f"Face crops must be aligned images of {FACE_SIZE_PX} × {FACE_SIZE_PX} px. Received:"
-            f" {name}, {shape}"
+            f" {name}, {shape or 'which cannot be decoded'}",
+            "cli.py train align-faces makes them of photographs.",
         )
     return image
 
@@ -44,5 +45,8 @@ def decode_picture(data: bytes, name: str) -> ImageArray:
 
 
 def _decode(data: bytes) -> ImageArray | None:
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # of an empty file, or a picture beyond OpenCV's limits
+        return None
     return None if picture is None else np.ascontiguousarray(picture[..., ::-1])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,8 @@ def align_folder(photos: Path, crops: Path, align: Align) -> list[str]:
     """Align every photograph below `photos` into `crops`.
 
     Every photograph `photos/<person>/<name>` with a face becomes
-    `crops/<person>/<name>.webp`. Crops that exist are not made again.
+    `crops/<person>/<name>.webp`, and where another has the same name but for its suffix,
+    `<name>.<suffix>.webp`. Crops that exist are not made again.
 
     Args:
         photos: A folder with a sub-folder per person.
@@ -40,11 +42,18 @@ def align_folder(photos: Path, crops: Path, align: Align) -> list[str]:
         DatasetError: There is no photograph.
     """
     left_out = []
-    for item in read_listing(photos).items:
-        target = crops / Path(item.path).with_suffix(".webp")
+    items = read_listing(photos).items
+    counts = Counter(_crop_of(item.path) for item in items)
+    for item in items:
+        crop = _crop_of(item.path)
+        target = crops / (crop if counts[crop] == 1 else f"{item.path}.webp")
         if not target.exists() and not _align_one(photos / item.path, target, align):
             left_out.append(item.path)
     return left_out
+
+
+def _crop_of(photo: str) -> str:
+    return Path(photo).with_suffix(".webp").as_posix()
 
 
 def _align_one(photo: Path, target: Path, align: Align) -> bool:

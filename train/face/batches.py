@@ -26,6 +26,8 @@ from utils.arrays import FACE_SIZE_PX, Float32Array, ImageArray, IndexArray
 
 # The label of a blended face.
 UNKNOWN = -1
+# Of a view. In smaller ones little is left of a face.
+LEAST_PX = 32
 # Salts set the order of crops and of blended faces apart.
 CROPS_SALT = 1 << 40
 BLENDS_SALT = 1 << 42
@@ -92,7 +94,8 @@ class BatchOptions:
         pairs: Pairs of one person, None for none.
 
     Raises:
-        ValueError: `batch_size` is below 2, or pairs would have no target.
+        ValueError: `batch_size` is below 2, `resolutions` are impossible, or pairs would
+            have no target.
     """
 
     batch_size: int
@@ -107,6 +110,14 @@ class BatchOptions:
         if self.batch_size < 2:
             raise ValueError(
                 f"batch_size must be at least 2. Received: batch_size={self.batch_size}"
+            )
+        starts = [start for start, _ in self.resolutions]
+        sizes = [size for _, size in self.resolutions]
+        rises = starts[:1] == [0] and starts == sorted(starts) and starts[-1] <= 1
+        if not rises or not all(LEAST_PX <= size <= FACE_SIZE_PX for size in sizes):
+            raise ValueError(
+                "resolutions must rise from progress 0 to 1 at most, with sizes between"
+                f" {LEAST_PX} and {FACE_SIZE_PX} px. Received: resolutions={self.resolutions}"
             )
         if self.pairs and (self.teacher is None or self.teacher.view != "cached"):
             view = self.teacher.view if self.teacher else None

@@ -268,7 +268,7 @@ def create(config: Mapping[str, Any], context: TaskContext) -> FaceTask:
         BatchOptions(
             batch_size=data["batch_size"],
             seed=context.seed,
-            resolutions=tuple((float(start), int(size)) for start, size in data["resolutions"]),
+            resolutions=_resolutions(data),
             augmentation=_options(AugmentOptions, config.get("augment")),
             teacher=_teacher_options(config.get("teacher")),
             unlabelled=_read_nameless(config, context.shared),
@@ -294,6 +294,11 @@ def _split(data: Mapping[str, Any], context: TaskContext) -> tuple[Listing, Face
         return listing, held_out_pairs(held_out, cache, context.seed)
     lists = {f"{name}_accuracy": context.shared / file for name, file in data["dev_pairs"].items()}
     return listing, published_pairs(context.shared / data["dev"], lists, cache)
+
+
+def _resolutions(data: Mapping[str, Any]) -> tuple[tuple[float, int], ...]:
+    fitted = fit_fields(BatchOptions, {"resolutions": data["resolutions"]})
+    return tuple((start, size) for start, size in fitted["resolutions"])
 
 
 def _read_nameless(config: Mapping[str, Any], shared: Path) -> tuple[Listing, ...]:

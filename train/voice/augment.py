@@ -8,6 +8,7 @@ SpecAugment is by Park et al. 2019. Waveforms are varied before a training, see
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,6 +50,9 @@ class MelAugment:
         band_masks, band_mask_bands: The same for mel bands.
         reversed_chance: Part of the crops that are heard backwards: the same voice
             without words.
+
+    Raises:
+        ValueError: A lowest is above its highest.
     """
 
     noise_chance: float = 0.7
@@ -65,6 +69,14 @@ class MelAugment:
     band_masks: int = 1
     band_mask_bands: int = 10
     reversed_chance: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("snr_db", "trim_db", "floor_db"):
+            lowest, highest = getattr(self, name)
+            if lowest > highest:
+                raise ValueError(
+                    f"{name} must be a lowest and a highest. Received: {name}={lowest}, {highest}"
+                )
 
 
 def augment_mel(
@@ -204,12 +216,21 @@ def mask(features: Float32Array, options: MelAugment, rng: np.random.Generator) 
     Masked stretches are 0, which is each band's mean.
     """
     frames, bands = features.shape
-    for _ in range(rng.integers(options.time_masks + 1)):
-        width = rng.integers(1, min(options.time_mask_frames, frames // 4) + 1)
-        start = rng.integers(frames - width + 1)
-        features[start : start + width] = 0
-    for _ in range(rng.integers(options.band_masks + 1)):
-        width = rng.integers(1, options.band_mask_bands + 1)
-        start = rng.integers(bands - width + 1)
-        features[:, start : start + width] = 0
+    longest = min(options.time_mask_frames, frames // 4)
+    for part in _draw_stretches(frames, options.time_masks, longest, rng):
+        features[part] = 0
+    for part in _draw_stretches(
+        bands, options.band_masks, min(options.band_mask_bands, bands), rng
+    ):
+        features[:, part] = 0
     return features
+
+
+def _draw_stretches(
+    length: int, most: int, longest: int, rng: np.random.Generator
+) -> Iterator[slice]:
+    """Draw up to `most` stretches of up to `longest` places each, none where that is 0."""
+    for _ in range(rng.integers(most + 1) if longest else 0):
+        width = int(rng.integers(1, longest + 1))
+        start = int(rng.integers(length - width + 1))
+        yield slice(start, start + width)

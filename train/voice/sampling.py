@@ -38,6 +38,9 @@ class SampleOptions:
             talking.
         steady_chance: Part of them whose noise is synthetic and steady. The rest takes
             recorded noises.
+
+    Raises:
+        ValueError: A length has no chance, or none has one.
     """
 
     batch_size: int = 64
@@ -50,6 +53,15 @@ class SampleOptions:
     channel_chances: tuple[float, ...] = (0.4, 0.2, 0.2, 0.2)
     babble_chance: float = 0.25
     steady_chance: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ("crop_start", "crop_end"):
+            chances = getattr(self, name)
+            if len(chances) != len(self.crop_frames) or sum(chances) <= 0:
+                raise ValueError(
+                    f"{name} must be one chance for each of crop_frames, and one above 0."
+                    f" Received: {name}={chances}, crop_frames={self.crop_frames}"
+                )
 
 
 @dataclass(frozen=True)
