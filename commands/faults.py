@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import errno
 import io
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from utils.errors import NO_ROOM, DuetError, InvalidRequestError, StorageFullErr
 from utils.interrupts import end_in_order
 from utils.terminal_command import TerminalGroup
 
+_SHORT_OF_ROOM = re.compile(r"\d+ requested and \d+ written")
 _OTHER_FILE = "Check that it is there and whose it is, or name another one."
 
 
@@ -103,10 +105,12 @@ def refuse(error: Exception) -> DuetError | None:
 
 
 def _refuse_file(error: OSError) -> DuetError | None:
+    # NumPy counts what it wrote, and states no number of an error
+    is_short = error.errno is None and _SHORT_OF_ROOM.search(str(error))
+    if error.errno in NO_ROOM or is_short:
+        return StorageFullError("The disk is full.", "Free some space, and repeat the command.")
     if error.errno in (None, errno.EPIPE):
         return None
-    if error.errno in NO_ROOM:
-        return StorageFullError("The disk is full.", "Free some space, and repeat the command.")
     named = ascii(str(error.filename)[:200]) if error.filename else "one"
     return InvalidRequestError(
         f"A file or folder must be one that can be used. Received: {named} ({error.strerror})",

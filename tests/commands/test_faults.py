@@ -56,6 +56,7 @@ def test_what_is_no_fault_of_a_file_is_passed_on() -> None:
     assert refuse(OSError("without a number")) is None
     assert refuse(RuntimeError("of ours")) is None
     assert isinstance(refuse(OSError(errno.ENOSPC, "No space left")), StorageFullError)
+    assert isinstance(refuse(OSError("3010560 requested and 300000 written")), StorageFullError)
     assert isinstance(refuse(OSError(errno.EIO, "Input/output error")), InvalidRequestError)
 
 

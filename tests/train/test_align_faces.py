@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from train.data.crops import decode_crop
 from train.data.datasets import read_listing
 from train.face.align_faces import align_folder
 from train.face.cache import cached_images
@@ -75,3 +76,20 @@ def test_a_crop_that_cannot_be_decoded_is_named(content: bytes, tmp_path: Path) 
     with pytest.raises(DatasetError, match=r"Received: eve/1\.jpg, which cannot") as caught:
         cached_images(read_listing(tmp_path), tmp_path / "cache")
     assert "align-faces" in caught.value.hint
+
+
+def test_no_more_is_asked_of_the_disk_than_is_decoded(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is as long as it will be, and mapped, kills the process on a full disk."""
+    sizes: list[int] = []
+
+    def decode(data: bytes, name: str) -> np.ndarray:
+        sizes.extend(file.stat().st_size for file in tmp_path.rglob("images.*.npy"))
+        return decode_crop(data, name)
+
+    align_folder(photos, tmp_path / "crops", centre)
+    monkeypatch.setattr("train.face.cache.decode_crop", decode)
+    images = cached_images(read_listing(tmp_path / "crops"), tmp_path / "cache")
+    assert images.shape == (2, 112, 112, 3)
+    assert sizes[0] < images[0].nbytes

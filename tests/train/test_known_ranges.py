@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, fields
 from importlib import import_module
+from itertools import chain, product
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from train.known_keys import check_keys, examples
 from train.known_ranges import RANGES, check_range, range_of
 from utils.errors import ConfigError
 
-CASES = [(table, key) for table, keys in RANGES.items() for key in keys]
+CASES = list(chain.from_iterable(product([table], keys) for table, keys in RANGES.items()))
 # Tables whose keys are the fields of a class
 CLASSES = {
     "network.backbones.speech_deepspeech2.Shape": "network",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import shutil
 import zipfile
@@ -11,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 from tests.support import media_sound
 from tests.support.voice_batches import FILES, SECONDS, SPEAKERS, SPEC
 from train.data.datasets import Listing, read_listing
-from train.data.sounds import as_float
+from train.data.sounds import REMOVE_IT, as_float, decode_audio
 from train.voice.banks import cached_waves, log_power, open_bank, write_bank
 from train.voice.channels import render
 from train.voice.prosody import change_speed
@@ -111,3 +113,19 @@ def test_the_shortest_file_that_is_taken_can_be_heard_in_every_way() -> None:
         )
         assert len(log_power(heard, SPEC)) > 3, (speed, channel, seed)
         assert len(file_windows(change_speed(samples, speed))[0]) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"no sound"])
+def test_what_is_no_sound_is_named(content: bytes) -> None:
+    with pytest.raises(
+        DatasetError, match=r"Received: a/1\.wav \(.* a format that is known\)"
+    ) as caught:
+        decode_audio(content, 16_000, "a/1.wav")
+    assert caught.value.hint == REMOVE_IT
+
+
+def test_a_picture_among_sounds_is_named() -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(picture, "PNG")
+    with pytest.raises(DatasetError, match=r"Received: a/1\.m4a \(no sound track\)"):
+        decode_audio(picture.getvalue(), 16_000, "a/1.m4a")

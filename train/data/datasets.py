@@ -287,7 +287,8 @@ def _read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DatasetError(
-            f"Every listed file must be readable. Received: {path} ({error.strerror})"
+            f"Every listed file must be readable. Received: {path} ({error.strerror})",
+            "Correct its path in the list, or remove it from the data set.",
         ) from error
 
 

@@ -14,6 +14,7 @@ from utils.errors import DatasetError
 # Sound without a header, as KsponSpeech has it.
 RAW_SUFFIX = ".pcm"
 FULL_SCALE = np.float32(32768)
+REMOVE_IT = "Remove it from the data set."
 
 
 def decode_audio(data: bytes, rate_hz: int, name: str) -> NDArray[np.int16]:
@@ -38,11 +39,20 @@ def decode_audio(data: bytes, rate_hz: int, name: str) -> NDArray[np.int16]:
             frames += resampler.resample(None)
     except (av.FFmpegError, IndexError) as error:
         raise DatasetError(
-            f"Every listed file must be decodable sound. Received: {name} ({error})"
+            f"Every listed file must be decodable sound. Received: {name} ({_reason(error)})",
+            REMOVE_IT,
         ) from error
     if not frames:
-        raise DatasetError(f"Every listed file must hold sound. {name} holds no samples.")
+        raise DatasetError(f"Every listed file must hold sound. {name} holds none.", REMOVE_IT)
     return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames])
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a file, without what PyAV calls it."""
+    is_foreign = isinstance(error, av.InvalidDataError | av.EOFError)
+    if isinstance(error, av.FFmpegError) and not is_foreign:
+        return str(error.strerror)
+    return "no sound in a format that is known" if is_foreign else "no sound track"
 
 
 def _decode_raw(data: bytes, rate_hz: int, name: str) -> NDArray[np.int16]:

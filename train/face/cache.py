@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from train.data.crops import decode_crop
 from train.data.datasets import Listing, cache_key
+from train.data.npy import write_header
 from utils.arrays import FACE_SIZE_PX, ImageArray
 from utils.whole_file import whole_file
 
@@ -42,7 +43,7 @@ def save_array(file: Path, array: npt.NDArray[Any]) -> None:
 
 def _decode_all(listing: Listing, file: Path) -> None:
     shape = (len(listing.items), FACE_SIZE_PX, FACE_SIZE_PX, 3)
-    images = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
-    for number, data in enumerate(listing.read_all()):
-        images[number] = decode_crop(data, listing.items[number].path)
-    images.flush()
+    with file.open("wb") as out:
+        write_header(out, shape, np.dtype(np.uint8))
+        for data, item in zip(listing.read_all(), listing.items, strict=True):
+            out.write(decode_crop(data, item.path).tobytes())

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from network.frontends.features import Spec, power_of
 from network.frontends.log_mel import SILENCE_POWER, FrontendSpec
 from train.data.datasets import Listing, cache_key, group_of, hold_out, read_listing
-from train.data.sounds import as_float, decode_audio
+from train.data.npy import write_header
+from train.data.sounds import REMOVE_IT, as_float, decode_audio
 from train.voice.channels import render, simulate_rooms
 from train.voice.variants import Variant
 from utils.arrays import RATE_HZ, Float32Array
@@ -102,7 +103,7 @@ def _decode_all(listing: Listing, rate_hz: int) -> Iterator[NDArray[np.int16]]:
             raise DatasetError(
                 f"Every listed file must hold sound of at least {SHORTEST_MS} ms. "
                 f"Received: {item.path} of {1000 * len(samples) / rate_hz:.1f} ms",
-                "Remove it from the data set.",
+                REMOVE_IT,
             )
         yield samples
 
@@ -233,12 +234,7 @@ def _add_header(raw: BinaryIO, target: Path, shape: tuple[int, ...], dtype: np.d
     """Turn a file of bare values into an .npy file without holding it in memory."""
     raw.seek(0)
     with target.open("wb") as out:
-        header = {
-            "descr": np.lib.format.dtype_to_descr(dtype),
-            "fortran_order": False,
-            "shape": shape,
-        }
-        np.lib.format.write_array_header_1_0(out, header)
+        write_header(out, shape, dtype)
         shutil.copyfileobj(raw, out, CHUNK)
 
 
