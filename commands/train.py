@@ -144,6 +144,7 @@ def train_screens(*, data: Path | None, out: Path) -> None:
 )
 @click.option(
     "--seed",
+    type=train_nets.SEED,
     default=1,
     show_default=True,
     help="Seed of the training. It decides which speakers are held out.",
@@ -176,7 +177,13 @@ def voice_teacher(config: Path | None, data: Path | None, seed: int) -> None:
     help="Configuration of a network that can inherit.",
 )
 @click.option("--data", type=PATH, help="The folder of speakers or list file that is used instead.")
-@click.option("--seed", default=1, show_default=True, help="Seed of the choice of speech.")
+@click.option(
+    "--seed",
+    type=train_nets.SEED,
+    default=1,
+    show_default=True,
+    help="Seed of the choice of speech.",
+)
 @click.option(
     "--out",
     type=PATH,

@@ -28,7 +28,10 @@ MODELS = Path("best_model")
 # Of networks that are not shipped, and serve only where they are named.
 OWN_MODELS = Path("data/models")
 # Keys of [data] that name a data set.
-SOURCES = ("train", "dev", "noise", "vocabulary")
+SOURCES = (
+    *("train", "dev", "noise", "vocabulary", "unlabelled"),
+    *("train_faces", "train_voices", "dev_faces", "dev_voices"),
+)
 # Ends of the names of keys of [data] that are no paths. An empty one takes all files.
 PARTS_OF_PATHS = "_match"
 # In the folder of a run: the configuration that it runs with, options filled in.
@@ -174,12 +177,16 @@ def _find_data(data: dict[str, Any], folder: Path) -> None:
     """
     for table in (data, data.get("dev_trials", {}), data.get("dev_pairs", {})):
         for key, value in table.items():
-            if not isinstance(value, str) or (table is data and key not in SOURCES):
-                continue
-            places = (folder / value, Path(value))
-            existing = [place for place in places if place.exists()]
-            if existing:
-                table[key] = str(existing[0].resolve())
+            if table is not data or key in SOURCES:
+                table[key] = _find(value, folder)
+
+
+def _find(value: Any, folder: Path) -> Any:
+    """A path, or each of a list, made absolute where it leads to a file."""
+    if isinstance(value, list):
+        return [_find(part, folder) for part in value]
+    places = (folder / value, Path(value)) if isinstance(value, str) else ()
+    return next((str(place.resolve()) for place in places if place.exists()), value)
 
 
 @contextmanager

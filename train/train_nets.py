@@ -41,7 +41,7 @@ from utils.path_option import PathOption
 from utils.terminal_command import TerminalGroup
 
 PATH = PathOption(path_type=Path)
-MOST_SEED = 2**32 - 1
+SEED = click.IntRange(0, 2**32 - 1)
 STEPS = click.IntRange(1, int(RANGES["loop"]["total_steps"][1]))
 OPTIONS = (
     click.option("--config", type=PATH, help="Configuration [default: train/configs/NAME.toml]."),
@@ -75,7 +75,7 @@ OPTIONS = (
     ),
     click.option(
         "--seed",
-        type=click.IntRange(0, MOST_SEED),
+        type=SEED,
         default=1,
         show_default=True,
         help="Seed of all chance.",

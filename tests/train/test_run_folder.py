@@ -113,6 +113,22 @@ def test_data_may_lie_beside_the_configuration(tmp_path: Path) -> None:
     assert data["dev_trials"] == {"one": str(tmp_path / "train.txt"), "far": "trials/far.txt"}
 
 
+@pytest.mark.parametrize("key", ["train_faces", "train_voices", "dev_faces", "dev_voices", "noise"])
+def test_data_of_a_fusion_may_lie_there_too(key: str, tmp_path: Path) -> None:
+    (tmp_path / "people").mkdir()
+    file = tmp_path / "mine.toml"
+    file.write_text(f'[data]\n{key} = "people"\n', encoding="utf-8")
+    assert read_config("fusion", file)["data"][key] == str(tmp_path / "people")
+
+
+def test_lists_of_data_may_lie_there_too(tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    file = tmp_path / "mine.toml"
+    file.write_text('[data]\nunlabelled = ["more", "faces2.csv"]\n', encoding="utf-8")
+    data = read_config("face", file)["data"]
+    assert data["unlabelled"] == [str(tmp_path / "more"), "faces2.csv"]
+
+
 def test_paths_of_a_list_start_from_its_folder_or_from_the_present_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

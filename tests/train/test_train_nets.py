@@ -5,6 +5,7 @@ What its options change, and a user's folder from first training to fine-tuning.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import click
 import cv2
 import numpy as np
 import pytest
@@ -56,6 +58,17 @@ def test_own_data_brings_its_own_validation_and_terms(tmp_path: Path) -> None:
 def test_every_task_has_a_configuration_and_a_command() -> None:
     assert set(main.commands) == set(TASK_NAMES)
     assert all((CONFIGS / f"{name}.toml").exists() for name in TASK_NAMES)
+
+
+def test_every_seed_is_one_that_chance_can_take() -> None:
+    from commands.train import train
+
+    params = itertools.chain.from_iterable(command.params for command in train.commands.values())
+    seeds = [param for param in params if param.name == "seed"]
+    assert len(seeds) == len(TASK_NAMES) + 2
+    for seed in seeds:
+        with pytest.raises(click.BadParameter):
+            seed.type.convert("-1", seed, None)
 
 
 def write_people(folder: Path) -> None:
