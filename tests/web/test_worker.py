@@ -1,30 +1,72 @@
-"""A connection whose headers trickle in is cut, however steadily they come."""
+"""The worker cuts what trickles in, and waits for nobody who asks nothing."""
 
 from __future__ import annotations
 
-import logging
 import os
+import select
 import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gunicorn import util
 from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.workers import gthread
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from tests.support.waiting import LIMIT_S, until
 from web.server import gunicorn_worker
+
+ASK = b"GET / HTTP/1.1\r\nHost: here\r\n%s\r\n"
+
+
+def new_worker(*sockets: socket.socket, ended: list[str]) -> gunicorn_worker.Worker:
+    """A worker of gunicorn, which notes in `ended` that talks are to end."""
+    return gunicorn_worker.Worker(
+        age=1,
+        ppid=os.getppid(),
+        sockets=[*sockets],
+        app=SimpleNamespace(end_talks=lambda: ended.append("talks")),
+        timeout=30,
+        cfg=Config(),
+        log=Logger(Config()),
+    )
+
+
+@contextmanager
+def serving() -> Iterator[tuple[gunicorn_worker.Worker, threading.Thread, Callable[[], Any]]]:
+    """A worker that serves in a thread, and what opens a connection to it."""
+    with ExitStack() as opened:
+        listener = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        worker = new_worker(listener, ended=[])
+        worker.wsgi = lambda _, start: start("200 OK", [("Content-Length", "0")]) and [b""]
+        worker.tpool = worker.get_thread_pool()
+        worker.poller = gthread.selectors.DefaultSelector()
+        worker.method_queue.init()
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        address = listener.getsockname()
+        yield (
+            worker,
+            thread,
+            lambda: opened.enter_context(socket.create_connection(address, LIMIT_S)),
+        )
+        worker.handle_exit(signal.SIGTERM, None)
+        thread.join()
+        worker.tmp.close()
 
 
 @contextmanager
 def connected() -> Iterator[tuple[gunicorn_worker.Worker, TConn, socket.socket]]:
     """Give a worker, a connection to it, and the client's end: gunicorn's own types."""
-    worker = gunicorn_worker.Worker.__new__(gunicorn_worker.Worker)
-    worker.cfg = Config()
+    worker = new_worker(ended=[])
+    worker.tmp.close()
     ours, theirs = socket.socketpair()
     with ours, theirs:
         yield worker, TConn(worker.cfg, ours, ("127.0.0.1", 1), ("127.0.0.1", 2)), theirs
@@ -32,16 +74,7 @@ def connected() -> Iterator[tuple[gunicorn_worker.Worker, TConn, socket.socket]]
 
 def test_a_worker_whose_main_process_is_gone_stops_in_order_and_in_time() -> None:
     ended: list[str] = []
-    app = SimpleNamespace(end_talks=lambda: ended.append("talks"))
-    worker = gunicorn_worker.Worker(
-        age=1,
-        ppid=os.getppid(),
-        sockets=[],
-        app=app,
-        timeout=30,
-        cfg=Config(),
-        log=logging.getLogger(),
-    )
+    worker = new_worker(ended=ended)
     worker.tmp.close()
     worker.method_queue = SimpleNamespace(defer=lambda _: None)
     assert worker.is_parent_alive()
@@ -104,3 +137,44 @@ def test_a_head_that_is_there_ends_the_limit(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(ThreadWorker, "handle_request", answer)
         theirs.send(b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody")
         assert worker.handle(conn) == b"body"
+
+
+def test_a_client_that_keeps_its_connection_open_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """gunicorn ends connections in the thread that accepts others. It finds them at their end."""
+    monkeypatch.setattr(gunicorn_worker, "LINGER_S", 0.05)
+    at_end: list[bool] = []
+
+    def note_and_close(sock: socket.socket) -> None:
+        at_end.append(bool(select.select([sock], [], [], 0)[0]))
+        sock.close()
+
+    monkeypatch.setattr(util, "close_graceful", note_and_close)
+    with serving() as (_, _, connect):
+        client = connect()
+        client.sendall(ASK % b"Connection: close\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+        until(lambda: at_end)
+    assert at_end == [True]
+
+
+def test_who_asks_nothing_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that are kept, that just opened, and that were opened a while ago."""
+    monkeypatch.setattr(gthread, "STOP_KEEPALIVE_LINGER", LIMIT_S)
+    monkeypatch.setattr(gthread, "DEFAULT_WORKER_DATA_TIMEOUT", 0.01)
+    monkeypatch.setattr(gunicorn_worker, "FIRST_BYTE_S", 0.01)
+    with serving() as (worker, thread, connect):
+        for values in ("keepalive", "graceful_timeout"):
+            worker.cfg.set(values, 2 * int(LIMIT_S))
+        kept = connect()
+        kept.sendall(ASK % b"")
+        assert kept.recv(100).startswith(b"HTTP/1.1 200")
+        connect()
+        until(lambda: worker.keepalived_conns and worker.pending_conns)
+        monkeypatch.setattr(gunicorn_worker, "FIRST_BYTE_S", 2 * LIMIT_S)
+        connect()
+        until(lambda: worker.nr_conns == 3)
+        worker.handle_exit(signal.SIGTERM, None)
+        thread.join(LIMIT_S)
+        assert not thread.is_alive()

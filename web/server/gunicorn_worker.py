@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import signal
 import socket
 import ssl
 import struct
 import threading
+import time
 import uuid
 from contextlib import suppress
 from typing import Any
@@ -31,9 +33,11 @@ they trickle in.
 """
 FIRST_BYTE_S = 5.0
 """How long a thread waits for the first byte of a new connection."""
+STOP_LINGER_S = 0.3
+"""How long a service that ends waits for the head of a request that may be on its way."""
 LINGER_S = 2.0
+"""How long a client may take to end its connection once it has the answer."""
 _HANDSHAKE = b"\x16"  # type of the first record of TLS (RFC 8446, 5.1)
-LINGER_READS = 16
 IGNORED = (signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
 """Signals by which gunicorn changes how many workers there are, and opens its logs anew.
 
@@ -65,10 +69,36 @@ def ignore_signals() -> None:
 class Worker(ThreadWorker):
     """One process, many threads, one set of networks."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._idle: set[Any] = set()
+        self._silence_ends_s = math.inf
+
     def handle_exit(self, sig: Any, frame: Any) -> None:
         """Begin to stop. Live sessions would hold the process up for as long as they last."""
         self.app.end_talks()
+        if self.alive:
+            self._silence_ends_s = time.monotonic() + STOP_LINGER_S
         super().handle_exit(sig, frame)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Do what there is to do. Once the service ends, wait only a moment for requests."""
+        left_s = max(0.0, self._silence_ends_s - time.monotonic())
+        super().wait_for_and_dispatch_events(min(timeout, left_s))
+        if time.monotonic() >= self._silence_ends_s:
+            self._silence_ends_s = math.inf
+            self._end_silent()
+
+    def _end_silent(self) -> None:
+        """End connections that were kept, or opened ahead, as browsers and proxies do.
+
+        gunicorn waits up to 15 s for them.
+        """
+        self.murder_keepalived(force=True)
+        for conn in self.pending_conns:
+            conn.timeout = 0  # the loop ends them next
+        for conn in tuple(self._idle):
+            _cut(conn)
 
     def handle_quit(self, sig: Any, frame: Any) -> None:
         """Stop after Ctrl+C, too, once what was begun is answered."""
@@ -106,13 +136,32 @@ class Worker(ThreadWorker):
         conn.head_timer = threading.Timer(HEAD_LIMIT_S, _cut, [conn])
         conn.head_timer.daemon = True
         conn.head_timer.start()
+        self._idle.add(conn)
         try:
             if self._is_spoken_to_in_tls(conn):
                 self.handle_error(None, conn.sock, conn.client, TlsSpokenError())
                 return False
-            return super().handle(conn)
+            goes_on = super().handle(conn)
         finally:
-            conn.head_timer.cancel()
+            self._await_no_head(conn)
+        if not goes_on:
+            self._see_off(conn)
+        return goes_on
+
+    def _see_off(self, conn: Any) -> None:
+        """Wait for a client to end its connection, in this thread.
+
+        gunicorn would wait in the one that accepts connections, and nobody is served meanwhile.
+        """
+        self._idle.add(conn)
+        with suppress(OSError):  # the client is gone, or stays
+            _read_off(conn.sock)
+        _cut(conn)
+        self._idle.discard(conn)
+
+    def _await_no_head(self, conn: Any) -> None:
+        conn.head_timer.cancel()
+        self._idle.discard(conn)
 
     def _is_spoken_to_in_tls(self, conn: Any) -> bool:
         """Whether a client begins with a handshake of TLS on a port that speaks http.
@@ -128,7 +177,7 @@ class Worker(ThreadWorker):
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Serve a request whose head is there."""
-        conn.head_timer.cancel()
+        self._await_no_head(conn)
         req.body = RequestBody(req, conn.sock)
         return super().handle_request(req, conn)
 
@@ -168,8 +217,9 @@ def _read_off(client: Any) -> None:
     Closing with bytes unread would reset the connection before it has read the answer.
     """
     client.shutdown(socket.SHUT_WR)
-    client.settimeout(LINGER_S)
-    for _ in range(LINGER_READS):
+    end_s = time.monotonic() + LINGER_S
+    while (left_s := end_s - time.monotonic()) > 0:
+        client.settimeout(left_s)
         if not client.recv(64 * 1024):
             return
 
