@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gallery.backup.folder import Backup
+from gallery.backup.folder import GALLERY, Backup
 from gallery.damage import DamagedError
 from gallery.database.open import open_database
 from gallery.ledger import Ledger
@@ -26,7 +26,7 @@ from gallery.upkeep.copying import Progress, copy_gallery
 from utils.errors import BackupUnusableError
 from utils.setting_values import url_of
 
-_COPY = "duet-"
+_COPY = ".restoring-"
 """Begins the name of a folder with the copy of a backup."""
 
 
@@ -76,11 +76,17 @@ def _new_copy(temporary: Path) -> Iterator[str]:
 def remove_left_copies(temporary: Path) -> None:
     """Remove what killed restores left: it holds everybody who was in the backup.
 
-    Backups that lie there stay: their names are longer.
+    A folder that holds anything else is somebody's own, and stays.
     """
-    for left in temporary.glob(f"{_COPY}{'?' * 8}/"):
+    for left in temporary.glob(f"{_COPY}*/"):
         with suppress(OSError), _locking(left):
-            shutil.rmtree(left)
+            if all(_is_of_a_copy(file) for file in left.iterdir()):
+                shutil.rmtree(left)
+
+
+def _is_of_a_copy(file: Path) -> bool:
+    """Whether a file is the database of a copy, or one that SQLite keeps beside it."""
+    return file.is_file() and file.name.partition("-")[0] == GALLERY
 
 
 @contextmanager

@@ -45,13 +45,19 @@ def test_a_program_leaves_in_order(
 
 
 def test_what_a_killed_restore_left_is_removed_and_what_is_in_use_is_not(tmp_path: Path) -> None:
-    used, left = (Path(tempfile.mkdtemp(prefix="duet-", dir=tmp_path)) for _ in range(2))
+    used, left, filled = (
+        Path(tempfile.mkdtemp(prefix=".restoring-", dir=tmp_path)) for _ in range(3)
+    )
     backup = tmp_path / "duet-20261129T020000Z"
-    backup.mkdir()
-    for folder in (used, left, backup):
+    own = tmp_path / "duet-20261129"
+    for folder in (backup, own):
+        folder.mkdir()
+    for folder in (used, left, filled, backup, own):
         (folder / "gallery.db").touch()
+    (left / "gallery.db-wal").touch()
+    (filled / "letters").mkdir()
     descriptor = os.open(used, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     remove_left_copies(tmp_path)
     os.close(descriptor)
-    assert set(tmp_path.iterdir()) == {used, backup}
+    assert set(tmp_path.iterdir()) == {used, filled, backup, own}

@@ -43,7 +43,7 @@ def signals_ignored_by(pid: int) -> set[int]:
 def test_a_terminal_ends_the_service_in_order(tmp_path: Path, sent: list[signal.Signals]) -> None:
     models = tiny_models(tmp_path / "models")
     clip = write_clip(tmp_path / "ann.mp4", person=1)
-    left = tmp_path / "data" / "tmp" / "duet-leftover"
+    left = tmp_path / "data" / "tmp" / ".restoring-leftover"
     left.mkdir(parents=True)
     (left / "gallery.db").touch()
     with running(tmp_path, "app.py", model_dir=models) as service:
@@ -62,6 +62,7 @@ def test_a_terminal_ends_the_service_in_order(tmp_path: Path, sent: list[signal.
         connection.close()
         assert service.process.wait(LIMIT_S) == 0
         assert service.temporary_files() == []
+        assert not [*service.data_dir.glob("*-wal")], "the database is closed"
         printed = service.log.read_text()
     assert "Traceback" not in printed
     assert "ERROR" not in printed

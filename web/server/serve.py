@@ -24,6 +24,7 @@ from align.heap import bound_heap
 from utils.config import Settings, describe_settings
 from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
 from utils.interrupts import end_in_order
+from utils.leaving import noting_status
 from utils.listening import WYOMING_PORT, bracket, check_port, url_of
 from utils.path_option import PathOption
 from utils.subjects import PREFIX
@@ -155,6 +156,7 @@ class Service(BaseApplication):
         if self._store is not None:
             with suppress(StoreUnavailableError, StorageFullError):
                 self._store.record("stop", "ended")
+            self._store.close()
 
 
 def _start_wyoming(settings: Settings, room: LiveRoom) -> WyomingServer:
@@ -273,7 +275,8 @@ def run(swagger_ui: bool, **options: Any) -> None:
     except DuetError as error:
         fail(error)
     print(f"Duet ID {VERSION} starts, the networks are being loaded ...", flush=True)
-    Service(settings, swagger_ui).run()
+    with noting_status():
+        Service(settings, swagger_ui).run()
 
 
 def command(name: str, about: str, swagger_ui: bool) -> click.Command:
