@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.serving import make_server
 
 from tests.support.shapes import assert_error, media, send
-from web.server.logs import JsonFormatter
+from web.server.logs import JsonFormatter, TextFormatter
 
 DASHBOARD = Path(__file__).resolve().parents[2] / "deploy" / "grafana" / "duet.json"
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -183,3 +183,8 @@ def _wait_for(ask: Callable[[], list[dict[str, list[str]]]]) -> list[dict[str, l
             return answer
         time.sleep(0.2)
     return []
+
+
+def test_a_line_of_text_begins_with_the_time_in_utc() -> None:
+    record = logging.makeLogRecord({"msg": "ready", "levelname": "INFO", "created": 0.25})
+    assert TextFormatter().format(record) == "1970-01-01T00:00:00.250+00:00 INFO ready"

@@ -17,13 +17,24 @@ from flask import g, has_request_context
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
+class TextFormatter(logging.Formatter):
+    """Writes each event as a line, with a time that can be set against another machine's."""
+
+    def __init__(self) -> None:
+        super().__init__(LOG_FORMAT)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - logging's signature
+        """Format the time of an event in UTC."""
+        return _at(record)
+
+
 class JsonFormatter(logging.Formatter):
     """Writes each event as one JSON object, with the id of the request that it is about."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format an event as a line of JSON."""
         content: dict[str, Any] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "at": _at(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -35,9 +46,13 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(content | getattr(record, "facts", {}), ensure_ascii=False)
 
 
+def _at(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
 def start_log(form: str) -> None:
     """Write the log to standard error, in the `form` "text" or "json"."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(LOG_FORMAT))
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("duet").setLevel(logging.INFO)
