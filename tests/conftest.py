@@ -57,18 +57,26 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
-    """Remember whether TensorFlow was loaded before the test."""
+    """Remember whether TensorFlow was loaded, and PostgreSQL asked for, before the test."""
     item.stash[_LOADED_BEFORE] = TENSORFLOW in sys.modules
+    item.stash[_ASKED_BEFORE] = _uses_of_postgres()
     yield
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
-    """Fail a test that loads TensorFlow without the marker `tf`."""
+    """Fail a test that loads TensorFlow without the marker `tf`, or PostgreSQL without its own."""
     yield
     loads = TENSORFLOW in sys.modules and not item.stash[_LOADED_BEFORE]
     if loads and not _needs_tensorflow(item):
         pytest.fail("This test loads TensorFlow: mark it with `pytest.mark.tf`.", pytrace=False)
+    asks = _uses_of_postgres() != item.stash[_ASKED_BEFORE]
+    if asks and item.get_closest_marker("postgres") is None:
+        pytest.fail(
+            "This test uses PostgreSQL: let it ask for `postgres_url`,"
+            " or mark it with `pytest.mark.postgres`.",
+            pytrace=False,
+        )
 
 
 @pytest.fixture
@@ -92,7 +100,13 @@ def _uses_postgres(item: pytest.Item) -> bool:
     return any(isinstance(v, str) and v == "postgres" for v in parameters.params.values())
 
 
+def _uses_of_postgres() -> str:
+    """How often the server was asked for in this process."""
+    return repr(getattr(sys.modules.get("tests.support.postgres"), "USES", None))
+
+
 _LOADED_BEFORE = pytest.StashKey[bool]()
+_ASKED_BEFORE = pytest.StashKey[str]()
 
 
 def _needs_tensorflow(item: pytest.Item) -> bool:

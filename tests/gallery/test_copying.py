@@ -16,7 +16,6 @@ from gallery.encryption.sealing import new_key, parse_key
 from gallery.store import Store, open_store
 from gallery.upkeep.copying import copy_gallery
 from tests.support.filled_gallery import content, fill
-from tests.support.postgres import new_database
 from utils.config import Settings
 from utils.errors import InvalidRequestError, StoreUnavailableError
 from utils.modality import Modality
@@ -25,10 +24,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def stores(tmp_path: Path) -> Iterator[list[Store]]:
+def stores(tmp_path: Path, postgres_url: str) -> Iterator[list[Store]]:
     made = [
         Store(open_database(f"sqlite:///{tmp_path / 'a.db'}")),
-        Store(open_database(new_database())),
+        Store(open_database(postgres_url)),
         Store(open_database(f"sqlite:///{tmp_path / 'b.db'}")),
     ]
     yield made
@@ -118,10 +117,10 @@ def test_rows_that_did_not_arrive_are_noticed(stores: list[Store]) -> None:
     assert second.count() == 0
 
 
-def test_sealed_values_stay_sealed(tmp_path: Path) -> None:
+def test_sealed_values_stay_sealed(tmp_path: Path, postgres_url: str) -> None:
     codec = parse_key(new_key(), "the test")
     first = Store(open_database(f"sqlite:///{tmp_path / 'a.db'}"), codec)
-    second = Store(open_database(new_database()), codec)
+    second = Store(open_database(postgres_url), codec)
     fill(first)
     copy_gallery(first, second)
     encoders = {Modality.FACE: "face-1", Modality.VOICE: "voice-1"}
@@ -153,12 +152,12 @@ def test_a_place_that_holds_no_database(
     assert (tmp_path / "text.db").read_text() == "no database" * 99
 
 
-def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command(tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
     source = Store(open_database(f"sqlite:///{tmp_path / 'duet.db'}"))
     fill(source)
     source.close()
-    url = new_database()
+    url = postgres_url
     done = CliRunner().invoke(cli.cli, ["gallery", "copy", "--to", url])
     assert done.exit_code == 0, done.output
     assert "5 people" in done.output

@@ -277,6 +277,7 @@ def test_a_statement_that_takes_too_long_is_ended(store: Store, url: str) -> Non
     hasty.close()
 
 
+@pytest.mark.postgres
 def test_full_disk() -> None:
     folder = server_folder() / "small"
     with small_disk(folder, "16m") as grow:

@@ -24,7 +24,6 @@ from gallery.store import NewPerson, Store
 from gallery.tables import reembedded, templates
 from tests.support.asking import first_sight, identify
 from tests.support.gallery_parts import StubEncoders, make_recognizer, write_clip
-from tests.support.postgres import new_database
 from tests.support.sealed_gallery import (
     KEY,
     OTHER,
@@ -231,9 +230,11 @@ def test_killed_at_random_moments_it_goes_on_and_loses_nothing(tmp_path: Path) -
     assert set(exits[1::2]) <= {-signal.SIGPROF, 0}
 
 
-def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched() -> None:
+def test_in_postgresql_nothing_is_left_in_the_clear_and_the_memory_is_searched(
+    postgres_url: str,
+) -> None:
     """The codes hold vectors in the clear: they go, and come back with a plain gallery."""
-    url = new_database()
+    url = postgres_url
     store = Store(open_database(url), PLAIN)
     for i in range(8):
         store.enroll(NewPerson(f"p{i}"), [face(i), voice(i)])

@@ -29,13 +29,21 @@ from tests.support.waiting import until
 _NUMBERS = itertools.count(1)
 _FOLDERS: list[Path] = []
 
+USES = itertools.count(1)
+"""Counts how often a test asked for the server."""
 
-@cache
+
 def server_url() -> str:
     """URL of the server's own database.
 
     Skips the test where the wheel is not installed.
     """
+    next(USES)
+    return _start()
+
+
+@cache
+def _start() -> str:
     pytest.importorskip(
         "psycopg", reason="psycopg is not installed: pip install -r requirements-postgres.txt"
     )
