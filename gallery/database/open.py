@@ -6,11 +6,17 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from gallery.database.base import BUSY_TIMEOUT_S, Database
 from gallery.database.file import refuse_emptied
-from gallery.database.postgres import PostgresDatabase, make_engine
+from gallery.database.postgres import (
+    PostgresDatabase,
+    create_pgvector,
+    lacks_pgvector,
+    make_engine,
+    meaning_of,
+)
 from gallery.database.sqlite import SqliteDatabase
 from gallery.migrations.upgrade import version_of
 from utils.errors import ConfigError, StoreUnavailableError
@@ -37,8 +43,8 @@ def open_database(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
 def read_schema(url: str) -> str | None:
     """Read the schema of a database, and change nothing (None = it is empty).
 
-    Raises ConfigError for the database of another program, StoreUnavailableError, and
-    DamagedError for a file that was emptied.
+    Raises ConfigError for the database of another program, or one that cannot have
+    pgvector, StoreUnavailableError, and DamagedError for a file that was emptied.
     """
     parsed = _parse(url)
     is_file = parsed.get_backend_name() == "sqlite"
@@ -50,8 +56,13 @@ def read_schema(url: str) -> str | None:
     engine = create_engine(parsed) if is_file else make_engine(parsed)
     try:
         with engine.connect() as connection:
-            return version_of(connection)
+            schema = version_of(connection)
+            if not is_file and lacks_pgvector(connection):
+                create_pgvector(connection)  # it is undone
+            return schema
     except SQLAlchemyError as error:  # its text may hold the password
+        if not is_file and isinstance(error, DBAPIError):
+            raise meaning_of(error.orig) from None
         raise StoreUnavailableError(
             f"The database cannot be read: {type(error).__name__}."
         ) from None

@@ -155,41 +155,14 @@ class PostgresDatabase(Database):
         Raises ConfigError where the server lacks it, or the login may not create it.
         """
         with self.read() as connection:
-            version = _scalar(
-                connection, "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
-            )
-            available = _scalar(
-                connection,
-                "SELECT default_version FROM pg_available_extensions WHERE name = 'vector'",
-            )
-        if version is None and available is None:
-            raise _no_pgvector("The server does not have it.")
-        if _numbers(version or available) < LEAST_PGVECTOR:
-            raise _no_pgvector(f"Received: version {version or available}")
-        if version is None:
-            self._create_pgvector()
-
-    def _create_pgvector(self) -> None:
-        try:
-            with self._writer.connect() as connection, connection.begin():
-                connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
-        except exc.ProgrammingError as error:
-            raise _no_pgvector(f"The login may not create it ({_state(error.orig)}).") from error
+            lacks = lacks_pgvector(connection)
+        if lacks:
+            with self.translating_errors(), self._writer.connect() as connection:
+                create_pgvector(connection)
+                connection.commit()
 
     def _translate(self, error: BaseException | None) -> DuetError:
-        state = _state(error)
-        # The driver's own check, before anything is sent.
-        if not state and type(error).__name__ == "DataError":
-            return InvalidRequestError("Text must not hold NUL characters.")
-        # The text of a statement's error may quote a value, that of a connection's does not
-        about = type(error).__name__ if state else str(error).split("\n", 1)[0]
-        log.error("database: %s (%s)", state or type(error).__name__, about)
-        for start, make in _MEANINGS.items():
-            if state.startswith(start):
-                return make()
-        if not state:
-            return StoreUnavailableError("PostgreSQL cannot be reached.")
-        return StoreUnavailableError(f"The database does not answer ({state}).")
+        return meaning_of(error)
 
 
 # Every sequence, the table that it numbers, and the highest number it gave.
@@ -202,6 +175,61 @@ _SEQUENCES = """
     JOIN pg_class AS t ON t.oid = d.refobjid
     WHERE s.relkind = 'S' AND s.relnamespace = CAST(current_schema() AS regnamespace)
 """
+
+
+def lacks_pgvector(connection: Connection) -> bool:
+    """Whether pgvector is to be created. Raises ConfigError where the server lacks it."""
+    version = _scalar(connection, "SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+    available = _scalar(
+        connection, "SELECT default_version FROM pg_available_extensions WHERE name = 'vector'"
+    )
+    if version is None and available is None:
+        raise _no_pgvector("The server does not have it.")
+    if _numbers(version or available) < LEAST_PGVECTOR:
+        raise _no_pgvector(f"Received: version {version or available}")
+    return version is None
+
+
+def create_pgvector(connection: Connection) -> None:
+    """Create the extension, unless the transaction is undone.
+
+    Raises ConfigError where the login may not do that.
+    """
+    try:
+        connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
+    except exc.ProgrammingError as error:
+        raise _no_pgvector(f"The login may not create it ({_state(error.orig)}).") from error
+
+
+def meaning_of(error: BaseException | None) -> DuetError:
+    """What an error of the driver means, and note it in the log."""
+    state = _state(error)
+    # The driver's own check, before anything is sent.
+    if not state and type(error).__name__ == "DataError":
+        return InvalidRequestError("Text must not hold NUL characters.")
+    # The text of a statement's error may quote a value, that of a connection's does not
+    about = type(error).__name__ if state else str(error).split("\n", 1)[0]
+    log.error("database: %s (%s)", state or type(error).__name__, about)
+    for start, make in _MEANINGS.items():
+        if state.startswith(start):
+            return make()
+    if state:
+        return StoreUnavailableError(f"The database does not answer ({state}).")
+    if _is_refused(error, about):
+        return StoreUnavailableError(
+            "PostgreSQL refuses the login.",
+            "Look at user and database in DUET_DATABASE_URL, and at the password there, in"
+            " PGPASSWORD or in ~/.pgpass. The log has the server's words.",
+        )
+    return StoreUnavailableError("PostgreSQL cannot be reached.")
+
+
+def _is_refused(error: BaseException | None, about: str) -> bool:
+    """Whether a server that is up turned a new connection away. It gives no code for that."""
+    attempt = getattr(error, "pgconn", None)
+    if attempt is not None and (attempt.needs_password or attempt.used_password):
+        return True
+    return "FATAL:" in about and "the database system is" not in about
 
 
 def empty_codes(connection: Connection) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from gallery.database.open import open_database
+from gallery.database.open import open_database, read_schema
 from gallery.migrations import upgrade
 from gallery.search.memory import ALL
 from gallery.search.postgres import DatabaseIndex
@@ -186,10 +186,11 @@ def run(url: str, statement: str) -> None:
 
 def test_a_server_without_pgvector_says_how_to_install_it(url: str) -> None:
     run_on_server(f"ALTER DATABASE {name_of(url)} SET extension_control_path = '/nowhere'")
-    with pytest.raises(ConfigError, match="server does not have it") as caught:
-        open_database(url)
-    assert "CREATE EXTENSION vector" in caught.value.hint
-    assert "apt-get install" in caught.value.hint
+    for look in (open_database, read_schema):
+        with pytest.raises(ConfigError, match="server does not have it") as caught:
+            look(url)
+        assert "CREATE EXTENSION vector" in caught.value.hint
+        assert "apt-get install" in caught.value.hint
 
 
 def test_a_login_that_may_not_create_pgvector_is_told_who_may(url: str) -> None:
@@ -198,9 +199,11 @@ def test_a_login_that_may_not_create_pgvector_is_told_who_may(url: str) -> None:
     )
     run(url, "GRANT ALL ON SCHEMA public TO plain")
     plain = make_url(url).set(username="plain").render_as_string(hide_password=False)
-    with pytest.raises(ConfigError, match="may not create it"):
-        open_database(plain)
-    run(url, "CREATE EXTENSION vector")
+    for look in (open_database, read_schema):
+        with pytest.raises(ConfigError, match="may not create it"):
+            look(plain)
+    assert read_schema(url) is None
+    run(url, "CREATE EXTENSION vector")  # which the look left undone
     open_database(plain).close()
 
 
@@ -296,6 +299,25 @@ def test_full_disk() -> None:
 def test_nobody_listens() -> None:
     with pytest.raises(StoreUnavailableError, match="cannot be reached"):
         open_database("postgresql+psycopg://nobody:secret@127.0.0.1:1/duet")
+
+
+def test_a_login_that_is_refused_is_no_server_that_is_gone(url: str) -> None:
+    """It is not mended by asking again. The server gives no code for it."""
+    run_on_server("DROP ROLE IF EXISTS asked")
+    run_on_server("CREATE ROLE asked LOGIN PASSWORD 'right'")
+    rules = server_folder() / "data" / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text(f"local all asked scram-sha-256\n{before}")
+    run_on_server("SELECT pg_reload_conf()")
+    try:
+        as_asked = make_url(url).set(username="asked")
+        for refused in (as_asked, as_asked.set(password="wrong"), make_url(url).set(database="no")):
+            for look in (open_database, read_schema):
+                with pytest.raises(StoreUnavailableError, match="refuses the login"):
+                    look(refused.render_as_string(hide_password=False))
+    finally:
+        rules.write_text(before)
+        run_on_server("SELECT pg_reload_conf()")
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg"])
