@@ -36,7 +36,8 @@ class Journal:
     ) -> None:
         """Note an identification in the audit, for feedback, and as a visit.
 
-        `stranger` is the internal number of somebody unknown.
+        `stranger` is the internal number of somebody unknown. Raises BusyError where
+        somebody whom the answer names was deleted meanwhile.
         """
         fused = answer.decisions.fused
         outcome = request.outcome or str(fused.outcome)
@@ -67,6 +68,7 @@ class Journal:
                 detail=detail,
                 request_id=request.request_id,
                 visitors=tuple(list_visits(request, answer, stranger)) if counts else (),
+                mentions=answer.named_ids,
             ),
         )
         if counts:

@@ -134,7 +134,7 @@ class Recognizer:
         """Say who is in a clip.
 
         Raises what `observe` raises, GroupNotFoundError, EncoderMismatchError,
-        StoreUnavailableError.
+        StoreUnavailableError, and BusyError where somebody was deleted amid the answer.
         """
         if request.group is not None:
             self.store.get_group(request.group)  # before the clip is read

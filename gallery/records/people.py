@@ -7,7 +7,7 @@ unchecked that came another way than through the web.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -206,6 +206,13 @@ def note_seen(connection: Connection, key: int) -> None:
 def find(connection: Connection, person_id: str) -> int | None:
     """Internal number of a person (None = nobody has this id)."""
     return connection.scalar(select(people.c.key).where(people.c.person_id == person_id))
+
+
+def are_there(connection: Connection, person_ids: Collection[str]) -> bool:
+    """Whether all these ids are somebody's."""
+    asked = set(person_ids)
+    there = select(func.count()).where(people.c.person_id.in_(asked))
+    return not asked or connection.scalar(there) == len(asked)
 
 
 def key_of(connection: Connection, person_id: str) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from gallery import audit
 from gallery.records import clock, feedback, people, visits
 from gallery.records.feedback import NamedPerson, NewFeedback
 from gallery.records.visits import NewVisit
 from gallery.transactions.base import Transactions
+from utils.errors import BusyError
 from utils.modality import Modality
 
 
@@ -25,13 +26,17 @@ class AnswerTransactions(Transactions):
         detail: audit.Detail | None = None,
         request_id: str | None = None,
         visitors: Sequence[NewVisit] = (),
+        mentions: Collection[str] = (),
     ) -> None:
         """Note an identification in the audit, and when the person was last seen.
 
         `person_id`: who was identified. Under its `request_id` the answer is remembered
         for feedback, with all who were `named`. `visitors` are those whom it is about.
+        Raises BusyError where one of all whom it `mentions` was deleted meanwhile.
         """
         with self.database.write() as connection:
+            if not people.are_there(connection, mentions):
+                raise BusyError("Somebody whom the answer names was deleted meanwhile.")
             key = people.find(connection, person_id) if person_id else None
             audit.append(connection, action, outcome, person_key=key, detail=detail)
             if key is not None:

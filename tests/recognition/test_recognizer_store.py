@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +59,24 @@ def test_audit_of_recognition(gallery: Recognizer, clip: Callable[..., Path]) ->
     assert (identified.action, identified.outcome) == ("identify", "accepted")
     assert (refused.action, refused.outcome) == ("enroll", "duplicate_refused")
     assert refused.person_key == identified.person_key
+
+
+def test_who_is_deleted_before_the_answer_is_noted_is_not_named(
+    gallery: Recognizer, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deletion was acknowledged. The clip is asked about again."""
+    note = gallery.store.record_answer
+
+    def delete_and_note(*arguments: Any, **more: Any) -> None:
+        gallery.store.delete_person("ann")
+        note(*arguments, **more)
+
+    with monkeypatch.context() as changed, pytest.raises(BusyError, match="deleted meanwhile"):
+        changed.setattr(gallery.store, "record_answer", delete_and_note)
+        identify(gallery, clip(face=1, voice=1, sample=1))
+    assert gallery.store.events(1)[0].action == "delete_person"
+    answer = identify(gallery, clip(face=1, voice=1, sample=1))
+    assert "ann" not in answer.named_ids
 
 
 def test_full_disk_does_not_keep_people_from_being_recognised(
