@@ -16,7 +16,7 @@ from commands.microphone import load_sounddevice, stream
 from commands.shared import FILE, open_recognizer, refusals
 from commands.wording import word_speaker
 from utils.config import Settings
-from utils.errors import OutputError
+from utils.errors import ConfigError, OutputError
 from utils.path_option import PathOption
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ def listen(file: Path | None, *, fast: bool, language: str, to: Path | None) -> 
                 screen.show(session.accept(block))
         except KeyboardInterrupt:
             click.echo()
+        except ConfigError:  # the microphone is lost: what was said until then is written down
+            screen.show(session.finish())
+            raise
         screen.show(session.finish())
 
 

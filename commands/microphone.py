@@ -5,10 +5,12 @@ Needs the optional package sounddevice, and PortAudio.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +23,26 @@ _BLOCK_S = 0.1
 def stream() -> Iterator[Iterator[bytes]]:
     """Open the microphone: blocks of PCM16, 16 kHz mono, a tenth of a second each.
 
-    Raises ConfigError without the package or a microphone.
+    Raises ConfigError without the package or a microphone. So do the blocks, once the
+    microphone is gone.
     """
     from utils.arrays import RATE_HZ
 
     sounddevice = load_sounddevice()
     size = round(_BLOCK_S * RATE_HZ)
-    try:
-        microphone = sounddevice.RawInputStream(
-            samplerate=RATE_HZ, blocksize=size, channels=1, dtype="int16"
-        )
-    except sounddevice.PortAudioError as error:
-        raise _refuse_device(error) from error
-    with microphone:
-        yield iter(lambda: bytes(microphone.read(size)[0]), b"")
+    with ExitStack() as opened:
+        with _refusing(sounddevice, "Recording needs a microphone that takes 16 kHz mono"):
+            microphone = opened.enter_context(
+                sounddevice.RawInputStream(
+                    samplerate=RATE_HZ, blocksize=size, channels=1, dtype="int16"
+                )
+            )
+
+        def read() -> bytes:
+            with _refusing(sounddevice, "The microphone was lost while it recorded"):
+                return bytes(microphone.read(size)[0])
+
+        yield iter(read, b"")
 
 
 @contextmanager
@@ -42,24 +50,19 @@ def record(seconds: float) -> Iterator[Path]:
     """Record `seconds` of 16 kHz mono sound now.
 
     The file is removed at the end. Raises ConfigError without the package or a
-    microphone.
+    microphone, or where it is lost meanwhile.
     """
     from utils.arrays import RATE_HZ  # NumPy: --help does without it
 
-    sounddevice = load_sounddevice()
-    try:
-        samples = sounddevice.rec(
-            round(seconds * RATE_HZ), samplerate=RATE_HZ, channels=1, dtype="int16", blocking=True
-        )
-    except sounddevice.PortAudioError as error:
-        raise _refuse_device(error) from error
+    with stream() as blocks:
+        sound = b"".join(islice(blocks, math.ceil(seconds / _BLOCK_S)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "microphone.wav"
         with wave.open(str(path), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(RATE_HZ)
-            file.writeframes(samples.tobytes())
+            file.writeframes(sound[: 2 * round(seconds * RATE_HZ)])
         yield path
 
 
@@ -77,8 +80,12 @@ def load_sounddevice() -> Any:
     return sounddevice
 
 
-def _refuse_device(error: Exception) -> ConfigError:
-    return ConfigError(
-        f"Recording needs a microphone that takes 16 kHz mono: {error}",
-        "`python -m sounddevice` lists the devices of this machine.",
-    )
+@contextmanager
+def _refusing(sounddevice: Any, rule: str) -> Iterator[None]:
+    """Say what is wrong with the device. Raises ConfigError."""
+    try:
+        yield
+    except sounddevice.PortAudioError as error:
+        raise ConfigError(
+            f"{rule}: {error}", "`python -m sounddevice` lists the devices of this machine."
+        ) from error

@@ -16,7 +16,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -329,13 +329,29 @@ class Microphone(types.ModuleType):
         super().__init__("sounddevice")
         self.left = list(samples)
 
-    def rec(
-        self, frames: int, samplerate: int, channels: int, dtype: str, blocking: bool
-    ) -> np.ndarray:
+    def RawInputStream(
+        self, samplerate: int, blocksize: int, channels: int, dtype: str
+    ) -> Microphone:
         if not self.left:
             raise self.PortAudioError("no device")
-        assert (samplerate, channels, dtype, blocking) == (16_000, 1, "int16", True)
-        return (self.left.pop(0)[:frames, None] * 32767).astype(np.int16)
+        assert (samplerate, blocksize, channels, dtype) == (16_000, 1600, 1, "int16")
+        self.sound = (self.left.pop(0) * 32767).astype("<i2").tobytes()
+        return self
+
+    def __enter__(self) -> Self:
+        if not self.sound:
+            raise self.PortAudioError("Device unavailable")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def read(self, frames: int) -> tuple[bytes, bool]:
+        if not self.sound:
+            raise self.PortAudioError("Unplugged")
+        block = self.sound[: 2 * frames]
+        self.sound = self.sound[2 * frames :]
+        return block, False
 
 
 def test_microphone(
@@ -349,6 +365,17 @@ def test_microphone(
     assert run("delete", "zoe", "--yes", *at).exit_code == 0
     result = run("identify", "--microphone", "4", *at)
     assert "needs a microphone" in result.stderr
+
+
+@pytest.mark.parametrize(("samples", "fault"), [(0, "Device unavailable"), (8000, "was lost")])
+def test_a_microphone_that_is_busy_or_lost_is_no_recording(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, samples: int, fault: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", Microphone(np.zeros(samples)))
+    result = run("identify --microphone 4 --server", f"http://127.0.0.1:{free_port()}")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert fault in result.stderr
 
 
 @pytest.mark.parametrize("missing", [None, OSError])

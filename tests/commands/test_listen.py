@@ -59,9 +59,10 @@ class Microphone(ModuleType):
     class PortAudioError(Exception):
         pass
 
-    def __init__(self, said: Float32Array) -> None:
+    def __init__(self, said: Float32Array, is_lost: bool = False) -> None:
         super().__init__("sounddevice")
         self.sound = pcm16(said)
+        self.at_end = self.PortAudioError("Unplugged") if is_lost else KeyboardInterrupt()
 
     def RawInputStream(self, **_options: object) -> Microphone:
         return self
@@ -74,7 +75,7 @@ class Microphone(ModuleType):
 
     def read(self, frames: int) -> tuple[bytes, bool]:
         if not self.sound:
-            raise KeyboardInterrupt
+            raise self.at_end
         block = self.sound[: 2 * frames]
         self.sound = self.sound[2 * frames :]
         return block, False
@@ -86,6 +87,16 @@ def test_the_microphone_is_written_down_until_ctrl_c(
     monkeypatch.setitem(sys.modules, "sounddevice", Microphone(syllables(3, 5)))
     result = run(tmp_path)
     assert result.exit_code == 0, result.output
+    assert "unknown 1: w0 w1" in result.stdout
+
+
+def test_what_was_said_before_the_microphone_was_lost_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", Microphone(syllables(3, 5), is_lost=True))
+    result = run(tmp_path)
+    assert result.exit_code == 1
+    assert "The microphone was lost while it recorded: Unplugged" in result.stderr
     assert "unknown 1: w0 w1" in result.stdout
 
 
