@@ -23,7 +23,7 @@ from typing import Any
 
 from align.confinement import Confinement
 from utils.config import ROOT
-from utils.errors import MediaUnreadableError
+from utils.errors import ConfigError, MediaUnreadableError
 from utils.tally import Tally
 
 # Variables of the environment that the process inherits
@@ -45,10 +45,18 @@ class SharedMemory:
     """
 
     def __init__(self, size: int) -> None:
+        """Take `size` bytes. Raises ConfigError where the system gives none."""
         self.descriptor = _open_nameless_file()
         weakref.finalize(self, os.close, self.descriptor)
-        os.ftruncate(self.descriptor, size)
-        self._map = mmap.mmap(self.descriptor, size)
+        try:
+            os.ftruncate(self.descriptor, size)
+            self._map = mmap.mmap(self.descriptor, size)
+        except OSError as error:
+            raise ConfigError(
+                f"A decoder needs {size >> 20} MB of memory for pictures."
+                f" Received: {error.strerror}",
+                "Raise the limit of this process (`ulimit -f`, LimitFSIZE; memory: LimitAS).",
+            ) from error
         self.view = memoryview(self._map)
 
     def release(self, first: int) -> None:

@@ -23,7 +23,7 @@ from tests.support.hostile_decoder import LIES, TRICKS
 from tests.support.pictures import draw_corners
 from tests.support.waiting import until
 from utils.config import CaptureSettings
-from utils.errors import MediaCorruptError, MediaNotFoundError, MediaUnreadableError
+from utils.errors import ConfigError, MediaCorruptError, MediaNotFoundError, MediaUnreadableError
 
 BOUNDS = Confinement(memory_mb=512, processor_s=1, stall_s=1.5)
 SETTINGS = CaptureSettings(max_frames=4)
@@ -254,3 +254,14 @@ def test_one_that_is_never_asked_ends_in_silence(
     assert process._process.wait(60.0) == 0
     process.end()
     assert capfd.readouterr().err == ""
+
+
+def test_a_limit_on_files_that_leaves_no_room_for_pictures_is_said() -> None:
+    """It holds for memory without a name, too."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(ConfigError, match=r"needs 1 MB .* Received: File too large"):
+            SharedMemory(1 << 20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
