@@ -8,7 +8,9 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import socket
 import stat
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +233,20 @@ def test_what_a_refusal_leaves_unread_is_read_off(app: Flask) -> None:
     client = app.test_client()
     client.post("/nope", input_stream=stream, environ_overrides=environ, buffered=True)
     assert stream.read() == b""
+
+
+def test_a_refused_client_that_stalls_keeps_its_thread_for_seconds_alone(app: Flask) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb") as stream:
+        theirs.sendall(b"x" * 5000)
+        theirs.shutdown(socket.SHUT_WR)
+        environ = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+        client = app.test_client()
+        about: dict[str, Any] = {**environ, "wsgi.input": stream, "gunicorn.socket": ours}
+        client.post("/nope", environ_overrides=about, buffered=True)
+        stall = ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)
+        assert struct.unpack("ll", stall) == (uploads.DRAIN_STALL_S, 0)
+        assert stream.read() == b""
 
 
 def test_leftovers_are_swept_at_start_and_files_in_use_are_not(
