@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from align.audience import Audience, Nobody
+from align.coding import measure_coding
 from align.completeness import measure_missing_s
 from align.container import Demuxed, Track, demux, open_container
 from align.film import Film
@@ -100,6 +101,7 @@ def _read_tracks(
             source_sha256=hash_file(path),
             missing_s=measure_missing_s(path, kind.demuxer, tracks),
             sound_starts_s=tuple((track.first_s or 0.0) - first_s for _, track in sounds),
+            coding=measure_coding(tracks),
         )
 
         def is_enough(frames: tuple[Frame, ...]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from operator import index
 from typing import Any
@@ -20,7 +21,7 @@ from align.film import MOST_SIDE_PX
 from align.film import RATE_HZ as FILM_HZ
 from align.limits import ReadLimits
 from utils.arrays import RATE_HZ, Float32Array, GreyArray, ImageArray
-from utils.media import Clip, Frame, GreyFrame, Waveform
+from utils.media import Clip, Coding, Frame, GreyFrame, Waveform
 
 # Arrays begin at multiples of it
 _ALIGNMENT = 64
@@ -123,6 +124,7 @@ class Sender:
             "duration_s": clip.duration_s,
             "source_sha256": clip.source_sha256,
             "missing_s": clip.missing_s,
+            "coding": asdict(clip.coding),
         }
 
     def _place_image(self, frame: Frame | GreyFrame) -> dict[str, Any]:
@@ -164,6 +166,7 @@ def take_over(description: dict[str, Any], memory: memoryview) -> Clip:
         missing_s=description["missing_s"],
         film=tuple(_take_grey(frame, memory) for frame in description["film"]),
         sound_starts_s=tuple(description["sound_starts_s"]),
+        coding=Coding(**description["coding"]),
     )
 
 

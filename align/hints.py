@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from align.cut_off import CUT_OFF, measure_gathering
+from align.echo import STRONG_ECHO_DB_S, measure_decay_db_s
 from align.treble import TELEPHONE_DB, measure_treble_db
+from utils.arrays import Float32Array
 from utils.config import CaptureSettings
 from utils.media import (
     Clip,
+    Coding,
     FaceAnalysis,
     FaceQuality,
     Hint,
@@ -21,11 +25,13 @@ from utils.media import (
 
 CODES = (
     "incomplete",
+    "unequal_length",
     "no_face",
     "come_closer",
     "too_dark",
     "too_bright",
     "blurred",
+    "compressed_picture",
     "look_at_camera",
     "turned",
     "several_people",
@@ -35,7 +41,9 @@ CODES = (
     "noisy",
     "clipping",
     "too_quiet",
+    "echo",
     "narrow_band",
+    "compressed_sound",
     "several_sounds",
 )
 
@@ -53,6 +61,20 @@ _SIDEWAYS_DEG = 60.0
 _NOISY_DB = 8.0
 _CLIPPED = 0.01
 _QUIET_DB = -45.0
+
+# Bits of a pixel, of the largest frame and on average, below which a picture is poor. Of 130
+# ordinary videos none is below both. A face as wide as this is clear all the same
+_POOR_KEY_BITS = 0.22
+_POOR_BITS = 0.01
+_WIDE_FACE_PX = 200.0
+
+# Rates at which no voice or half of them are recognised, and below. The next higher ones that
+# were tried (12, 24 and 32 kbit/s) cost nothing
+_POOR_KBIT_S = {"opus": 10.0, "aac": 22.0, "mp3": 28.0}
+
+# Picture and sound of ordinary files differ by less than 0.2 s
+_APART_S = 0.5
+_APART_SHARE = 0.1
 
 # A file is incomplete when it lacks more than both. Whole files lack less than 0.1 s of
 # the length that they state.
@@ -75,6 +97,11 @@ _BLACK_PICTURE = Hint(
 _DARK_FACE = Hint("too_dark", "The face is too dark: turn towards the light.")
 _BRIGHT_FACE = Hint("too_bright", "The face is too bright: turn away from the light.")
 _BLURRED_FACE = Hint("blurred", "The picture is blurred: hold still, or wipe the lens.")
+_POOR_PICTURE = Hint(
+    "compressed_picture",
+    "The picture is compressed so much that it shows little of a face: send the original file,"
+    " or record at a higher bit rate.",
+)
 _TURNED_FACE = Hint("look_at_camera", "The face is turned away: look into the camera.")
 _SIDEWAYS = Hint(
     "turned", "The picture is turned: set the camera or the screen upright, or turn the video."
@@ -86,6 +113,11 @@ _OVERDRIVEN = Hint(
 )
 _TOO_QUIET = Hint(
     "too_quiet", "The speech is very soft: speak up, or come closer to the microphone."
+)
+_ECHO = Hint(
+    "echo",
+    "The room has a strong echo: come closer to the microphone, or use a room with curtains and"
+    " furniture.",
 )
 _NARROW_BAND = Hint(
     "narrow_band",
@@ -117,6 +149,7 @@ def advise(
     """Give all hints for a clip: on the file, the picture and the sound."""
     return (
         *advise_on_file(clip),
+        *_advise_on_lengths(clip),
         *_advise_on_picture(clip, faces, view, settings.good_face_px),
         *_advise_on_sound(clip, speech, settings),
     )
@@ -133,6 +166,29 @@ def advise_on_file(clip: Clip) -> list[Hint]:
     return [Hint("incomplete", text)]
 
 
+def _advise_on_lengths(clip: Clip) -> list[Hint]:
+    """Say that picture and sound differ in length, as of a wrong sample rate in the header."""
+    coding = clip.coding
+    longest_s = max(coding.picture_s, coding.sound_s)
+    apart_s = abs(coding.picture_s - coding.sound_s)
+    has_both = coding.picture_s > 0 and coding.sound_s > 0
+    if not has_both or advise_on_file(clip):
+        return []
+    if apart_s <= max(_APART_S, _APART_SHARE * longest_s):
+        return []
+    text = (
+        f"The picture is {coding.picture_s:.1f} s long and the sound {coding.sound_s:.1f} s: they"
+        " may not be of one moment, or play at a wrong speed. Record again."
+    )
+    return [Hint("unequal_length", text)]
+
+
+def is_poor_picture(coding: Coding, face_px: float) -> bool:
+    """Whether a picture is compressed so much that it says little of a face of this width."""
+    is_poor = 0 < coding.key_bits < _POOR_KEY_BITS and coding.picture_bits < _POOR_BITS
+    return is_poor and face_px < _WIDE_FACE_PX
+
+
 def _advise_on_picture(
     clip: Clip, faces: FaceAnalysis, view: View, good_face_px: float
 ) -> list[Hint]:
@@ -141,6 +197,8 @@ def _advise_on_picture(
     if faces.quality is None:
         return _advise_without_face(view, good_face_px)
     hints = _advise_on_face(faces.quality, good_face_px)
+    if is_poor_picture(clip.coding, faces.quality.size_px):
+        hints.append(_POOR_PICTURE)
     if faces.people_in_view > 1:
         text = f"{faces.people_in_view} people are in view: one at a time, please."
         hints.append(Hint("several_people", text))
@@ -178,15 +236,20 @@ def _advise_on_sound(clip: Clip, speech: SpeechAnalysis, settings: CaptureSettin
         return [_NO_SOUND]
     if speech.speech is None or speech.quality.speech_s < settings.min_speech_s:
         return [_say_more("no_speech", speech.quality, settings.good_speech_s)]
-    hints = _advise_on_speech(speech.quality, settings.good_speech_s)
-    if measure_treble_db(speech.speech.samples) < TELEPHONE_DB:
+    samples = speech.speech.samples
+    hints = _advise_on_speech(speech.quality, samples, settings.good_speech_s)
+    hints += _advise_on_rate(clip.coding)
+    if measure_treble_db(samples) < TELEPHONE_DB:
         hints.append(_NARROW_BAND)
     if len(clip.waveforms) > 1:
         hints.append(_name_sounds(len(clip.waveforms)))
     return hints
 
 
-def _advise_on_speech(quality: SpeechQuality, good_speech_s: float) -> list[Hint]:
+def _advise_on_speech(
+    quality: SpeechQuality, samples: Float32Array, good_speech_s: float
+) -> list[Hint]:
+    is_cut_off = quality.clipping > _CLIPPED or measure_gathering(samples) > CUT_OFF
     return _select(
         [
             (
@@ -194,10 +257,22 @@ def _advise_on_speech(quality: SpeechQuality, good_speech_s: float) -> list[Hint
                 _say_more("short_speech", quality, good_speech_s),
             ),
             (quality.snr_db < _NOISY_DB, _reduce_noise(quality)),
-            (quality.clipping > _CLIPPED, _OVERDRIVEN),
+            (is_cut_off, _OVERDRIVEN),
             (quality.level_db < _QUIET_DB, _TOO_QUIET),
+            (measure_decay_db_s(samples) > STRONG_ECHO_DB_S, _ECHO),
         ]
     )
+
+
+def _advise_on_rate(coding: Coding) -> list[Hint]:
+    least = _POOR_KBIT_S.get(coding.sound_codec, 0.0)
+    if not 0 < coding.sound_kbit_s < least:
+        return []
+    text = (
+        f"The sound is compressed to {coding.sound_kbit_s:.0f} kbit/s ({coding.sound_codec}), and"
+        f" voices need {least:.0f} or more: send the original file."
+    )
+    return [Hint("compressed_sound", text)]
 
 
 def _select(checks: Iterable[tuple[bool, Hint]]) -> list[Hint]:

@@ -27,6 +27,9 @@ _LEAST_LLR = {Modality.FACE: math.log(9), Modality.VOICE: -math.log(20)}
 # of one's own say little of it, and one person's clip came to -0.2
 _LEAST_WITHOUT_COHORT = {Modality.FACE: -math.log(3), Modality.VOICE: -math.log(99)}
 
+# The same where the picture is poor: frames of one person then differ more
+_LEAST_IF_POOR = 0.0
+
 # A single odd face is a wrong detection rather than a second person
 LEAST_FACES = 2
 
@@ -79,9 +82,13 @@ def llr_of(one: Sample, other: Sample, calibration: Calibration) -> float:
     return compare(one.modality, one.side, other.side, calibration.of_one_clip).llr
 
 
-def least_llr(modality: Modality, calibration: Calibration) -> float:
-    """Natural log-likelihood ratio below which two groups of a clip are two people."""
-    return (_LEAST_LLR if calibration.scale_id else _LEAST_WITHOUT_COHORT)[modality]
+def least_llr(modality: Modality, calibration: Calibration, *, is_poor: bool = False) -> float:
+    """Natural log-likelihood ratio below which two groups of a clip are two people.
+
+    `is_poor`: the picture shows little, so that more is asked of what speaks for two.
+    """
+    least = (_LEAST_LLR if calibration.scale_id else _LEAST_WITHOUT_COHORT)[modality]
+    return min(least, _LEAST_IF_POOR) if is_poor else least
 
 
 def divide(sample: Sample) -> BoolArray:
@@ -105,12 +112,13 @@ def divide(sample: Sample) -> BoolArray:
     return group
 
 
-def find_odd_faces(faces: Sample, calibration: Calibration) -> BoolArray:
+def find_odd_faces(faces: Sample, calibration: Calibration, *, is_poor: bool = False) -> BoolArray:
     """Find the faces of a track that are somebody else's.
 
     Args:
         faces: the faces of one track, weighted by their quality.
         calibration: of faces.
+        is_poor: the picture shows little of them.
 
     Returns:
         (n,) the smaller of two groups that are two people. None where they are one.
@@ -124,7 +132,8 @@ def find_odd_faces(faces: Sample, calibration: Calibration) -> BoolArray:
         return odd
     one = faces.part(clear).part(group)
     other = faces.part(clear).part(~group)
-    if llr_of(one, other, calibration) >= least_llr(Modality.FACE, calibration):
+    least = least_llr(Modality.FACE, calibration, is_poor=is_poor)
+    if llr_of(one, other, calibration) >= least:
         return odd
     nearer_one = faces.vectors @ one.mean > faces.vectors @ other.mean
     is_smaller = one.weights.sum() < other.weights.sum()

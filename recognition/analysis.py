@@ -140,7 +140,7 @@ class Analyser:
             beside(partial(hearing.hear, speech)) as heard,
             beside(partial(judge, capture)) as judged,
         ):
-            seen = self._embed_faces(capture.face_analysis, timings, question.seeing)
+            seen = self._embed_faces(capture, timings, question.seeing)
             heard.result()
             liveness = judged.result()
         capture = replace(capture, face_analysis=seen.faces)
@@ -196,13 +196,15 @@ class Analyser:
             yield
 
     def _embed_faces(
-        self, analysis: FaceAnalysis, timings: dict[str, float], seeing: Seeing | None
+        self, capture: Capture, timings: dict[str, float], seeing: Seeing | None
     ) -> _Seen:
         """Embed the main person, without faces of somebody else in the same place."""
+        analysis = capture.face_analysis
+        is_poor = any(hint.code == "compressed_picture" for hint in capture.hints)
         if not analysis.faces:
             return _Seen(analysis)
         with timed(timings, "face_embedding"):
-            look = self._looking.look(analysis.faces, seeing)
+            look = self._looking.look(analysis.faces, seeing, is_poor=is_poor)
         timings["face_embedding"] += seeing.took_ms if seeing else 0.0
         embedding = check(Embedding(look.vector, Modality.FACE, self.encoder_ids.face))
         faces = list(zip(analysis.faces, look.is_odd, strict=True))

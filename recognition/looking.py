@@ -51,20 +51,27 @@ class Looking:
         """Begin to look at as few faces of a clip as are enough. None where each view counts."""
         return Seeing(self._encoder) if self._in_turn else None
 
-    def look(self, faces: Sequence[AlignedFace], few: Seeing | None = None) -> Look:
+    def look(
+        self,
+        faces: Sequence[AlignedFace],
+        few: Seeing | None = None,
+        *,
+        is_poor: bool = False,
+    ) -> Look:
         """Embed the main person, without faces of somebody else in the same place.
 
         Args:
             faces: of one track, one at least, best first.
             few: embeds as many as the answer to a question needs, if those are enough.
+            is_poor: the picture shows little of them.
         """
         sample, is_all = self._embed_enough(faces, few)
         is_odd = np.zeros(len(faces), np.bool_)
         if is_all:
-            is_odd = self._find_odd_faces(sample)
+            is_odd = self._find_odd_faces(sample, is_poor)
             if is_odd.any() and self._in_turn:  # what looks like two people is looked at twice
                 sample = self.embed(faces, in_turn=False)
-                is_odd = self._find_odd_faces(sample)
+                is_odd = self._find_odd_faces(sample, is_poor)
             sample = sample.part(~is_odd)
         return Look(sample.mean, is_odd)
 
@@ -95,7 +102,7 @@ class Looking:
         weights = np.concatenate([sample.weights, rest.weights])[places]
         return Sample(vectors, weights), True
 
-    def _find_odd_faces(self, sample: Sample) -> BoolArray:
+    def _find_odd_faces(self, sample: Sample, is_poor: bool) -> BoolArray:
         """Find the faces (n,) of somebody else.
 
         A network that is being calibrated has no ratio yet that tells them.
@@ -104,7 +111,7 @@ class Looking:
             calibration = self._encoder.calibration
         except ModelError:
             return np.zeros(len(sample.vectors), np.bool_)
-        return find_odd_faces(sample, calibration)
+        return find_odd_faces(sample, calibration, is_poor=is_poor)
 
 
 def _weigh(faces: Sequence[AlignedFace]) -> Float32Array:

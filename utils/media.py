@@ -50,6 +50,23 @@ class GreyFrame:
 
 
 @dataclass(frozen=True)
+class Coding:
+    """How few bits a file spends, and how long its tracks are. 0 where it does not say.
+
+    - `picture_s`, `sound_s`: length of the picture and of the sound.
+    - `picture_bits`: of a pixel of a frame on average, and `key_bits` of the largest frame.
+    - `sound_codec`: name of the codec, and `sound_kbit_s` its rate where much is said.
+    """
+
+    picture_s: float = 0.0
+    sound_s: float = 0.0
+    picture_bits: float = 0.0
+    key_bits: float = 0.0
+    sound_codec: str = ""
+    sound_kbit_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Clip:
     """What is read of one media file.
 
@@ -59,7 +76,7 @@ class Clip:
     file's bytes. `missing_s` is how much of what the file says it holds is missing at
     its end, and 0.0 where it does not say. `film` is the start of the video, ten small
     grey frames a second, where it is asked for. `sound_starts_s` are when
-    the sounds begin, from the start of the picture.
+    the sounds begin, from the start of the picture. `coding` says how few bits there are.
     """
 
     frames: tuple[Frame, ...]
@@ -69,6 +86,7 @@ class Clip:
     missing_s: float = 0.0
     film: tuple[GreyFrame, ...] = ()
     sound_starts_s: tuple[float, ...] = ()
+    coding: Coding = Coding()
 
     @property
     def waveform(self) -> Waveform | None:

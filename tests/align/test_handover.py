@@ -12,7 +12,7 @@ from align.film import RATE_HZ as FILM_HZ
 from align.handover import Sender, needed_bytes, take_over
 from align.limits import ReadLimits
 from utils.arrays import RATE_HZ
-from utils.media import Clip, Frame, GreyFrame, Waveform
+from utils.media import Clip, Coding, Frame, GreyFrame, Waveform
 
 
 def make_largest(limits: ReadLimits) -> Clip:
@@ -34,6 +34,7 @@ def make_largest(limits: ReadLimits) -> Clip:
             for n in range(int(limits.film_s * FILM_HZ) + 1)
         ),
         sound_starts_s=(0.0,) * limits.max_sounds,
+        coding=Coding(picture_s=5.0, sound_s=4.9, key_bits=0.6, sound_codec="aac"),
     )
 
 
@@ -46,6 +47,7 @@ def test_the_largest_clip_has_room() -> None:
     sender.hear(clip.waveforms)
     seen = tuple(sender.see(frame) for frame in clip.frames)
     there = take_over(sender.finish(replace(clip, frames=seen)), memory)
+    assert there.coding == clip.coding
     for one, other in zip(there.waveforms, clip.waveforms, strict=True):
         np.testing.assert_array_equal(one.samples, other.samples)
     for ours, theirs in zip(clip.frames + clip.film, there.frames + there.film, strict=True):

@@ -7,13 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soxr
+from scipy.signal import oaconvolve
 
 from align.hints import CODES, View, advise
+from tests.support.media_sound import speech as speak
 from utils.arrays import RATE_HZ
 from utils.config import CaptureSettings
 from utils.media import (
     AlignedFace,
     Clip,
+    Coding,
     FaceAnalysis,
     FaceDetection,
     FaceQuality,
@@ -101,6 +104,63 @@ def test_advice_about_a_telephone(rate_hz: int, expected: list[str]) -> None:
     carried = soxr.resample(soxr.resample(noise, RATE_HZ, rate_hz), rate_hz, RATE_HZ)
     carried[::4000] += 10  # clicks, as of overdriven moments
     assert codes(sound=Waveform(carried, RATE_HZ)) == expected
+
+
+def room(rt60_s: float) -> np.ndarray:
+    """Diffuse impulse response (n,) of a room, without direct sound."""
+    times_s = np.arange(RATE_HZ) / RATE_HZ
+    noise = np.random.default_rng(1).standard_normal(RATE_HZ)
+    return np.asarray(noise * 10 ** (-3 * times_s / rt60_s))
+
+
+@pytest.mark.parametrize(("rt60_s", "expected"), [(0.2, []), (1.0, ["echo"]), (1.5, ["echo"])])
+def test_advice_about_a_room_with_echo(rt60_s: float, expected: list[str]) -> None:
+    talk = oaconvolve(speak(0, 4.0, 0.3, rate_hz=RATE_HZ), room(rt60_s))
+    heard = Waveform((talk / np.abs(talk).max()).astype(np.float32), RATE_HZ)
+    assert [code for code in codes(sound=heard) if code != "narrow_band"] == expected
+
+
+def test_steady_noise_is_no_echo() -> None:
+    noise = np.random.default_rng(0).standard_normal(2 * RATE_HZ) / 5
+    assert codes(sound=Waveform(noise.astype(np.float32), RATE_HZ)) == []
+
+
+@pytest.mark.parametrize(("share", "expected"), [(1.0, []), (0.35, ["clipping"])])
+def test_advice_about_sound_that_is_cut_off_below_full_scale(
+    share: float, expected: list[str]
+) -> None:
+    noise = np.random.default_rng(0).laplace(size=4 * RATE_HZ) / 20
+    limit = share * float(np.quantile(np.abs(noise), 0.999))
+    cut = noise if share == 1.0 else np.clip(noise, -limit, limit)
+    assert codes(sound=Waveform(cut.astype(np.float32), RATE_HZ)) == expected
+
+
+@pytest.mark.parametrize(
+    ("coding", "expected"),
+    [
+        (Coding(key_bits=0.19, picture_bits=0.008), ["compressed_picture"]),
+        (Coding(key_bits=0.6, picture_bits=0.008), []),
+        (Coding(key_bits=0.19, picture_bits=0.05), []),
+        (Coding(sound_codec="opus", sound_kbit_s=6.4), ["compressed_sound"]),
+        (Coding(sound_codec="opus", sound_kbit_s=12.0), []),
+        (Coding(sound_codec="amr_nb", sound_kbit_s=6.0), []),
+        (Coding(picture_s=5.0, sound_s=6.2), ["unequal_length"]),
+        (Coding(picture_s=5.0, sound_s=5.4), []),
+        (Coding(sound_s=5.0), []),
+    ],
+)
+def test_advice_about_how_a_file_is_coded(coding: Coding, expected: list[str]) -> None:
+    assert codes(clip=replace(CLIP, coding=coding)) == expected
+
+
+def test_a_wide_face_is_clear_in_a_compressed_picture() -> None:
+    clip = replace(CLIP, coding=Coding(key_bits=0.19, picture_bits=0.008))
+    assert codes(clip=clip, face=replace(GOOD_FACE, size_px=300.0)) == []
+
+
+def test_a_file_that_is_cut_off_is_not_said_to_differ_in_length() -> None:
+    clip = replace(CLIP, missing_s=2.0, coding=Coding(picture_s=5.0, sound_s=7.0))
+    assert codes(clip=clip) == ["incomplete"]
 
 
 def test_no_face() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from recognition.agreement import Sample, compare_parts, cut_parts, divide, find_odd_faces
+from scoring.norms import NoNorm
 from tests.support.gallery_parts import CALIBRATION, direction
 from utils.arrays import RATE_HZ, unit
 
@@ -50,6 +51,21 @@ def test_without_a_cohort_two_people_are_two_at_three_to_one() -> None:
     alike = one / 6 + np.sqrt(1 - 1 / 36) * other
     faces = Sample(np.stack([one, one, one, alike, alike]), np.ones(5, np.float32))
     assert odd(faces) == [3, 4]
+
+
+class Pooled(NoNorm):
+    """A norm whose bars are those of one with a cohort."""
+
+    scale_id = "pooled"
+
+
+def test_in_a_poor_picture_more_must_speak_for_two_people() -> None:
+    faces = sample_of("111122")
+    pooled = replace(CALIBRATION, norm=Pooled())
+    assert np.flatnonzero(find_odd_faces(faces, pooled, is_poor=True)).tolist() == [4, 5]
+    unsure = replace(pooled, slope=1e-6, intercept=1.0)
+    assert find_odd_faces(faces, unsure).any()
+    assert not find_odd_faces(faces, unsure, is_poor=True).any()
 
 
 def test_a_calibration_on_few_people_refuses_nobody_who_passed_before() -> None:
