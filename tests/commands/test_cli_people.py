@@ -131,7 +131,7 @@ def test_duplicates_are_listed_until_they_are_two_people(
     def open_again() -> closing[Recognizer]:
         return closing(make_recognizer(tmp_path / "data"))
 
-    monkeypatch.setattr("commands.people.open_recognizer", open_again)
+    monkeypatch.setattr("commands.people_list.open_recognizer", open_again)
     suspects = run("list --kind duplicate").stdout
     assert [line.split("\t")[0] for line in suspects.splitlines()] == ["ann", "ann2"]
     found = run("duplicates")
@@ -159,7 +159,7 @@ def test_a_search_compares_those_it_finds_alone(
         compared.extend(some.keys.tolist())
         return real(pairs, connection, snapshot, some)
 
-    monkeypatch.setattr("commands.people.open_recognizer", open_again)
+    monkeypatch.setattr("commands.people_list.open_recognizer", open_again)
     monkeypatch.setattr("click._termui_impl.isatty", lambda _: True)
     monkeypatch.setattr(all_pairs, "AT_ONCE", 2)
     monkeypatch.setattr(all_pairs.AllPairs, "_compare", watch)
