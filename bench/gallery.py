@@ -58,7 +58,8 @@ from gallery.search.memory import Index
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.tables import changes, people, templates
 from network.serving.card import read_card
-from recognition.matching import Search, Side
+from recognition.matching import Search
+from recognition.sides import Side
 from scoring.calibration import Calibration
 from scoring.remembering import with_memory
 from tests.support.gallery_parts import StubEncoders

@@ -42,7 +42,8 @@ from gallery.database.open import open_database
 from gallery.search.choose import open_index
 from gallery.store import Store
 from gallery.tables import templates
-from recognition.matching import Search, Side
+from recognition.matching import Search
+from recognition.sides import Side
 from tests.support.service import Service, running
 from utils.arrays import Float32Array
 from utils.modality import Modality

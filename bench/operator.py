@@ -42,7 +42,8 @@ from jobs.enrolment_people import Plan
 from jobs.enrolment_plan import ListedFile, Rules, plan_enrolment
 from jobs.people_table import read_table
 from recognition import as_json
-from recognition.matching import Search, Side
+from recognition.matching import Search
+from recognition.sides import Side
 from utils.config import Settings
 from utils.modality import SINGLE, Modality
 

@@ -31,7 +31,8 @@ from gallery.records.feed import PersonRef
 from gallery.search.choose import GrowingIndex
 from gallery.search.memory import ALL, Snapshot
 from gallery.store import NewPerson, NewTemplate, Store
-from recognition.matching import Search, Side
+from recognition.matching import Search
+from recognition.sides import Side
 from utils.arrays import Float32Array
 from utils.modality import Embedding, Modality
 

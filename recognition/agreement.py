@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from recognition.matching import Side, compare
+from recognition.sides import Side, compare
 from scoring.calibration import Calibration
 from utils.arrays import BoolArray, Float32Array, unit
 from utils.modality import Modality

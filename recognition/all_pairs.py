@@ -34,8 +34,8 @@ from recognition.likeness import (
     ratios_of,
     split_ratios,
 )
-from recognition.matching import Calibrations
 from recognition.mixed import find_mixed
+from recognition.sides import Calibrations
 from utils.arrays import EMBEDDING_SIZE, BoolArray, Float32Array, Float64Array, IndexArray
 from utils.modality import SINGLE, Modality
 

@@ -33,8 +33,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from recognition.matching import Calibrations, Candidate
+from recognition.matching import Candidate
 from recognition.results import Decision, Outcome
+from recognition.sides import Calibrations
 from recognition.stories import Evidence, Story, weigh
 from scoring.calibration import fmr_for_fpir
 from utils.config import DecisionSettings

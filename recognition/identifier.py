@@ -11,15 +11,10 @@ from gallery.search.memory import Index, Snapshot
 from gallery.store import mismatch
 from recognition import decision
 from recognition.decision import Rule
-from recognition.matching import (
-    Calibrations,
-    Candidate,
-    Search,
-    Sides,
-    clarity,
-)
+from recognition.matching import Candidate, Search
 from recognition.probe import Probe
 from recognition.results import Decision, Outcome
+from recognition.sides import Calibrations, Sides, clarity
 from recognition.stories import Evidence
 from utils.config import DecisionSettings
 from utils.modality import SINGLE, Modality, PerModality

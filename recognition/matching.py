@@ -14,7 +14,7 @@ ordered by the calibrated log-likelihood ratio.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,68 +23,19 @@ from gallery.records.feed import PersonRef
 from gallery.search.memory import Snapshot
 from recognition.likeness import Entries, find_alike
 from recognition.results import Match
-from recognition.stories import Clarity
-from scoring.calibration import Calibration, Quality, probability_of
+from recognition.sides import Calibrations, Side, Sides
+from scoring.calibration import Calibration, probability_of
 from scoring.norms import OTHERS
-from utils.arrays import BoolArray, Float32Array, Float64Array, IndexArray
-from utils.modality import Modality, PerModality
+from utils.arrays import BoolArray, Float64Array, IndexArray
+from utils.modality import Modality
 
-Calibrations = PerModality[Calibration]
 SHORTLIST = 50
 """Number of people, of the highest cosines, whose strengths are computed.
 
 The enrolled side moves a level by little, so the best person is one of them.
 """
-LEAST_FRAMES = 3
-"""Frames of a clip that show a face, from which it says more than one photograph."""
 LOOKED_AT = 20
 """Number of people, of the highest strengths, among whom entries of one person are found."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """What is asked about: an embedding (size,) of one clip by one modality.
-
-    `speech_s`: seconds of speech in the clip, 0 = none, or unknown. `frames`: how many show
-    the face, however alike they are, 0 likewise.
-    """
-
-    vector: Float32Array
-    speech_s: float = 0.0
-    quality: Quality = ()
-    frames: int = 0
-
-
-Sides = Mapping[Modality, Side]
-"""One clip by modality. With face and voice there is the fused side too."""
-
-
-def clarity(*clips: Mapping[Modality, Side | Float32Array]) -> Clarity:
-    """How clear face and speech are in the least clear of the clips.
-
-    A vector, which is of no single clip, does not count. A clip of unknown quality is not
-    clear.
-    """
-    return Clarity(
-        face=min(map(_clarity_of, _sides(Modality.FACE, clips)), default=0.0),
-        voice=min(map(_quality_of, _sides(Modality.VOICE, clips)), default=0.0),
-    )
-
-
-def _clarity_of(face: Side) -> float:
-    """Quality of a face that enough frames show. Fewer say less: 0."""
-    return _quality_of(face) if face.frames >= LEAST_FRAMES else 0.0
-
-
-def _quality_of(side: Side) -> float:
-    return min(side.quality, default=0.0)
-
-
-def _sides(
-    modality: Modality, clips: Sequence[Mapping[Modality, Side | Float32Array]]
-) -> Iterator[Side]:
-    sides = (clip.get(modality) for clip in clips)
-    return (side for side in sides if isinstance(side, Side))
 
 
 @dataclass(frozen=True)
@@ -132,54 +83,6 @@ class Candidate:
         1 where no cosine is high enough.
         """
         return min(self.level + self.scale * strength, 1.0)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two sides compared without a gallery around them. Fields as of `Candidate`."""
-
-    modality: Modality
-    score: float
-    level: float
-    scale: float
-    strength: float
-    llr: float
-
-
-def compare(
-    modality: Modality, probe: Side, reference: Float32Array | Side, calibration: Calibration
-) -> Comparison:
-    """Compare a clip with what stands for a person (size,), or with another clip.
-
-    Of two clips both are probes: level, scale and ratio are the means of both, and the
-    order of the two does not matter. Nothing tells how alike people of their place are,
-    so they count as of one that was measured (`CohortNorm.deduction`).
-    """
-    if isinstance(reference, Side):
-        sides = [(probe, reference.vector), (reference, probe.vector)]
-    else:
-        sides = [(probe, reference)]
-    level, scale = np.mean([_level_and_scale(*side, calibration) for side in sides], axis=0)
-    score = float(np.clip(probe.vector @ sides[0][1], -1.0, 1.0))
-    strength = float((score - level) / scale)
-    ratios = [calibration.llr(strength, side.quality) for side, _ in sides]
-    return Comparison(
-        modality=modality,
-        score=score,
-        level=float(level),
-        scale=float(scale),
-        strength=strength,
-        llr=float(np.mean(ratios)),
-    )
-
-
-def _level_and_scale(
-    probe: Side, person: Float32Array, calibration: Calibration
-) -> tuple[float, float]:
-    norm = calibration.norm
-    level, scale = norm.probe(probe.vector[None], probe.speech_s)
-    raised = norm.person(person[None])[0] + scale[0] * norm.deduction()
-    return float(level[0] + raised), float(scale[0])
 
 
 class Search:

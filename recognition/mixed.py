@@ -8,7 +8,7 @@ import numpy as np
 
 from gallery.vectors import Templates, unit
 from recognition.likeness import AGAINST, compare_rows
-from recognition.matching import Calibrations
+from recognition.sides import Calibrations
 from scoring.calibration import Calibration
 from utils.modality import SINGLE, Modality
 

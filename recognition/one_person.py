@@ -14,8 +14,8 @@ import numpy as np
 
 from recognition.agreement import LEAST_FACES
 from recognition.analysis import Analyser
-from recognition.matching import Sides
 from recognition.probe import Probe
+from recognition.sides import Sides
 from recognition.verifier import Vectors, Verifier
 from scoring.calibration import probability_of
 from utils.errors import (

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from gallery.records import stored_media
 from gallery.store import NewTemplate
 from liveness.judgement import Liveness
-from recognition.matching import Side
 from recognition.missing import advice
 from recognition.observation import Observation
+from recognition.sides import Side
 from scoring.calibration import Quality
 from utils.arrays import Float32Array
 from utils.errors import NoBiometricError

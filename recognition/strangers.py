@@ -24,11 +24,11 @@ from gallery.store import Store
 from recognition.analysis import Analyser
 from recognition.decision import Rule
 from recognition.identifier import identify
-from recognition.matching import Calibrations
 from recognition.one_person import OnePerson
 from recognition.probe import Probe
 from recognition.requests import EVALUATE, IdentificationRequest
 from recognition.results import Decision, Identification, Outcome
+from recognition.sides import Calibrations
 from utils.config import Settings
 from utils.errors import StorageFullError, StoreUnavailableError
 from utils.media import Capture, FaceAnalysis, FaceQuality, SpeechAnalysis, SpeechQuality

@@ -34,7 +34,7 @@ from gallery.search.choose import GrowingIndex
 from gallery.store import Store
 from recognition.all_pairs import AllPairs
 from recognition.likeness import least_llr
-from recognition.matching import Calibrations
+from recognition.sides import Calibrations
 from utils.errors import DuetError
 from utils.modality import Modality
 

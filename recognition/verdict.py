@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from recognition.decision import EVEN, SUPPORT, by_one, list_unconfirmed
-from recognition.matching import Calibrations, Comparison
 from recognition.results import Verdict
+from recognition.sides import Calibrations, Comparison
 from recognition.stories import Evidence, Story, weigh
 from scoring.calibration import probability_of
 from utils.config import DecisionSettings

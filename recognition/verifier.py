@@ -11,9 +11,9 @@ from gallery.store import Store, mismatch
 from gallery.vectors import represent
 from recognition.agreement import Sample, compare_parts, least_llr, llr_of
 from recognition.analysis import Analyser
-from recognition.matching import Calibrations, Comparison, Sides, clarity, compare
 from recognition.probe import Probe
 from recognition.results import Verdict, Verification
+from recognition.sides import Calibrations, Comparison, Sides, clarity, compare
 from recognition.stories import Evidence
 from recognition.verdict import reject_verdicts, verify, verify_fused
 from utils.arrays import Float32Array

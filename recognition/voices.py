@@ -22,8 +22,8 @@ from recognition.agreement import Sample, find_odd_faces, least_llr, llr_of
 from recognition.identifier import Identifier
 from recognition.journal import Journal
 from recognition.looking import Looking
-from recognition.matching import Side
 from recognition.results import Decision
+from recognition.sides import Side
 from recognition.visitors import HeardPerson, heard_visit
 from scoring.calibration import Calibration
 from utils.arrays import EMBEDDING_SIZE, RATE_HZ, BoolArray, Float32Array, Float64Array

@@ -15,8 +15,8 @@ import numpy as np
 
 from gallery.search.memory import Snapshot
 from recognition.agreement import Sample
-from recognition.matching import Side
 from recognition.results import Decision
+from recognition.sides import Side
 from recognition.visitors import HeardPerson
 from recognition.voices import Voices
 from speech.clusters import group_voices

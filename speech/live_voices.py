@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from recognition.matching import Side
+from recognition.sides import Side
 from recognition.visitors import HeardPerson
 from recognition.voices import Voices
 from speech.events import NOT_REGISTERED

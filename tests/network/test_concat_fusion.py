@@ -12,7 +12,8 @@ import pytest
 from gallery.search.memory import MemoryIndex
 from gallery.store import NewPerson, NewTemplate
 from network.serving.concat_fusion import ConcatFusion, add_up
-from recognition.matching import Search, Side
+from recognition.matching import Search
+from recognition.sides import Side
 from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable
 from tests.support.gallery_parts import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recognition.matching import LEAST_FRAMES, Side, Sides, clarity
+from recognition.sides import LEAST_FRAMES, Side, Sides, clarity
 from recognition.stories import Clarity
 from utils.modality import Modality
 

@@ -16,9 +16,10 @@ from gallery.store import NewPerson, NewTemplate, Store
 from recognition import as_json, duplicates
 from recognition.decision import Rule, decide
 from recognition.likeness import Entries, compare_entries, find_alike, least_llr
-from recognition.matching import Candidate, Search, Side, compare
+from recognition.matching import Candidate, Search
 from recognition.recognizer import Recognizer
 from recognition.results import Outcome
+from recognition.sides import Side, compare
 from tests.support.asking import enroll, identify
 from tests.support.gallery_parts import (
     CALIBRATION,

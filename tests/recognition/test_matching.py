@@ -12,7 +12,8 @@ import pytest
 
 from gallery.search.memory import ALL, MemoryIndex, Snapshot
 from gallery.store import NewPerson, NewTemplate
-from recognition.matching import Calibrations, Candidate, Search, Side, Sides, compare
+from recognition.matching import Candidate, Search
+from recognition.sides import Calibrations, Side, Sides, compare
 from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable
 from scoring.norms import OTHERS, CohortNorm

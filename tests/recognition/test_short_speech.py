@@ -152,7 +152,7 @@ def figures(
 ) -> Figures:
     """Compare every probe of this length with every whole file but its own.
 
-    As `recognition.matching.compare` does it against a person or, for `two_clips`,
+    As `recognition.sides.compare` does it against a person or, for `two_clips`,
     another clip. Unless `timed`, as if nobody knew how long the speech is.
     """
     strength = strengths_of(voices, calibration, seconds, timed=timed, two_clips=two_clips)

@@ -11,8 +11,8 @@ import pytest
 from gallery.records.feed import PersonRef
 from recognition.decision import Rule
 from recognition.identifier import identify
-from recognition.matching import Comparison, Side, Sides
 from recognition.results import Outcome, Verdict
+from recognition.sides import Comparison, Side, Sides
 from recognition.stories import Evidence
 from recognition.verdict import verify, verify_fused
 from recognition.verifier import Vectors, judge

@@ -14,8 +14,8 @@ import pytest
 from align.talking import Seen
 from gallery.transactions.base import Terms
 from recognition.agreement import Sample
-from recognition.matching import Side
 from recognition.recognizer import Recognizer
+from recognition.sides import Side
 from speech.attribution import attribute
 from speech.diarise import Heard, Naming, name_voices
 from speech.lines import Line

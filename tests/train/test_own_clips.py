@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recognition.matching import Side
+from recognition.sides import Side
 from train.calibration.own_clips import tables_of
 from utils.arrays import EMBEDDING_SIZE
 from utils.errors import DatasetError, MediaCorruptError

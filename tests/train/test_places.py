@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recognition.matching import Side
+from recognition.sides import Side
 from train.calibration.places import PLACES, SOURCES, Place, PlaceReader
 from utils.arrays import EMBEDDING_SIZE
 from utils.modality import Modality

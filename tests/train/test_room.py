@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from recognition.matching import Calibrations, Side
+from recognition.sides import Calibrations, Side
 from tests.support.gallery_parts import CALIBRATION, StubFusion, direction
 from train.measure.real_clips import FACES, VOICES
 from train.measure.room import Answer, RoomClip, count

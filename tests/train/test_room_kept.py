@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recognition.matching import Side
+from recognition.sides import Side
 from tests.support.gallery_parts import CALIBRATION, direction
 from train.calibration.galleries import Fold
 from train.calibration.people import People

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from recognition.matching import Side
 from recognition.probe import Probe
+from recognition.sides import Side
 from train.data.own_clips import people_folders
 from train.data.tables import Table
 from utils.errors import DatasetError, MediaError

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from align.aligner import Aligner
 from network.serving.encoder import Encoders
-from recognition.matching import Side
+from recognition.sides import Side
 from train.data.conditions import NoiseBank
 from train.data.datasets import Item, Listing, cache_key
 from train.measure.real_clips import ClipEmbedder, embed_room, list_clips

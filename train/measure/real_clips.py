@@ -20,7 +20,7 @@ from tqdm import tqdm
 from align.aligner import Aligner
 from align.speech import analyse_speech
 from network.serving.encoder import Encoders
-from recognition.matching import Side
+from recognition.sides import Side
 from scoring import metrics
 from train.data.conditions import NoiseBank, degrade_face, degrade_voice
 from train.data.pseudo_people import CONDITIONS, Condition, Fuse

@@ -20,8 +20,8 @@ from gallery.records.feed import PersonRef, Revision
 from gallery.search.memory import Snapshot
 from recognition.decision import Rule
 from recognition.identifier import identify
-from recognition.matching import Calibrations, Side, Sides
 from recognition.results import Decision, Verdict
+from recognition.sides import Calibrations, Side, Sides
 from recognition.verifier import judge
 from scoring.bootstrap import bootstrap_interval
 from scoring.calibration import Calibration

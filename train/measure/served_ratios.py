@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from network.serving.encoder import Encoders
-from recognition.matching import Calibrations, Sides, compare
+from recognition.sides import Calibrations, Sides, compare
 from recognition.stories import Evidence
 from scoring.remembering import with_memory
 from train.data.pseudo_people import Condition
