@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy import Connection
@@ -23,6 +23,7 @@ from gallery.search.memory import Snapshot
 from gallery.store import Store
 from gallery.vectors import KeyArray, Templates, means
 from recognition.compared import Compared
+from recognition.found_pairs import Found, Near
 from recognition.likeness import (
     SAME_RECORDING,
     Entries,
@@ -41,11 +42,6 @@ from utils.modality import SINGLE, Modality
 
 AT_ONCE = 256
 """Most people who are compared with everybody at a time: it bounds the memory."""
-MOST_EACH = 64
-"""Most pairs of a person with those before: the likeliest."""
-MOST_PAIRS = 100_000
-"""Most pairs of a kind that are held: the likeliest."""
-
 _PIECE = 2048
 # Ratio below the least one from which two people are compared exactly
 _SLACK = 1.0
@@ -53,61 +49,6 @@ _SLACK = 1.0
 _DOUBLED = math.log(2) - 1e-9
 # Reading a person takes about as long as comparing them with so many
 _READING = 5000
-
-
-@dataclass
-class Found:
-    """Pairs and their ratios, by internal numbers, and people whose templates disagree."""
-
-    alike: dict[Pair, float] = field(default_factory=dict)
-    split: dict[Pair, float] = field(default_factory=dict)
-    mixed: set[int] = field(default_factory=set)
-
-    def forget(self, keys: set[int]) -> None:
-        """Forget what was found of some people."""
-        self.alike = {pair: llr for pair, llr in self.alike.items() if keys.isdisjoint(pair)}
-        self.split = {pair: llr for pair, llr in self.split.items() if keys.isdisjoint(pair)}
-        self.mixed -= keys
-
-    def raise_bar(self, bar: float) -> None:
-        """Forget the pairs of a ratio below `bar`."""
-        self.alike = {pair: llr for pair, llr in self.alike.items() if llr >= bar}
-        self.split = {pair: llr for pair, llr in self.split.items() if llr >= bar}
-
-    def bound(self) -> None:
-        """Keep the likeliest pairs where there are very many."""
-        self.alike = _likeliest(self.alike)
-        self.split = _likeliest(self.split)
-
-
-@dataclass(frozen=True)
-class _Near:
-    """Pairs (n,) that may be one person.
-
-    Attributes:
-        number: of those who are compared now, which one it is.
-        row: the row of the other one.
-        ratio: the highest by face, by voice and by both.
-    """
-
-    number: IndexArray
-    row: IndexArray
-    ratio: Float64Array
-
-    def take(self, which: IndexArray) -> _Near:
-        return _Near(self.number[which], self.row[which], self.ratio[which])
-
-    def join(self, other: _Near) -> _Near:
-        """Join with others, and keep the `MOST_EACH` likeliest of each."""
-        both = _Near(
-            np.concatenate([self.number, other.number]),
-            np.concatenate([self.row, other.row]),
-            np.concatenate([self.ratio, other.ratio]),
-        )
-        order = np.lexsort((-both.ratio, both.number))
-        numbers = both.number[order]
-        rank = np.arange(len(numbers)) - np.searchsorted(numbers, numbers)
-        return both.take(order[rank < MOST_EACH])
 
 
 @dataclass(frozen=True)
@@ -281,7 +222,7 @@ class AllPairs:
         compared.enter(some.rows, some.sides)
         end = 1 + int(max(some.rows.max(), np.flatnonzero(compared.done).max(initial=0)))
         none = np.zeros(0, np.intp)
-        near = _Near(none, none, np.zeros(0))
+        near = Near(none, none, np.zeros(0))
         is_asked = self._asks_about(some.keys).any()
         for start in range(0, end, _PIECE):
             part = slice(start, min(start + _PIECE, end))
@@ -292,7 +233,7 @@ class AllPairs:
         compared.done[some.rows] = True
         return float(len(some.rows) * (end + _READING))
 
-    def _look(self, snapshot: Snapshot, some: _Some, part: slice) -> _Near:
+    def _look(self, snapshot: Snapshot, some: _Some, part: slice) -> Near:
         """Look who of a part of the rows may be one of some people."""
         compared = self._known()
         theirs = compared.sides(part)
@@ -328,16 +269,16 @@ class AllPairs:
         number: IndexArray,
         row: IndexArray,
         scores: Mapping[Modality, Float32Array],
-    ) -> _Near:
+    ) -> Near:
         """Keep the pairs (n,) of these cosines that may be one person."""
         mine = {m: side.part(number) for m, side in some.sides.items()}
         ratios = ratios_of(scores, mine, self._known().sides(row), self._calibrations)
         face, voice = (np.nan_to_num(ratios[m], nan=0.0) for m in SINGLE)
         same = np.maximum(*(scores[m] for m in SINGLE)) >= SAME_RECORDING - ROUNDING
         ratio = np.where(same, np.inf, np.maximum(np.maximum(face, voice), face + voice))
-        return _Near(number, row, ratio).take(np.flatnonzero(ratio >= self._bar - _SLACK))
+        return Near(number, row, ratio).take(np.flatnonzero(ratio >= self._bar - _SLACK))
 
-    def _confirm(self, connection: Connection, some: _Some, near: _Near) -> None:
+    def _confirm(self, connection: Connection, some: _Some, near: Near) -> None:
         """Compare pairs exactly, and enter those that count."""
         compared = self._known()
         keys = compared.keys[near.row]
@@ -383,9 +324,3 @@ def represent(pieces: Iterable[Mapping[Modality, Templates]]) -> tuple[KeyArray,
         vectors[modality][rows] = vectors_of
         has[modality][rows] = True
     return keys, Entries(vectors, has)
-
-
-def _likeliest(pairs: dict[Pair, float]) -> dict[Pair, float]:
-    if len(pairs) <= MOST_PAIRS:
-        return pairs
-    return dict(sorted(pairs.items(), key=lambda item: -item[1])[:MOST_PAIRS])

@@ -18,7 +18,7 @@ from gallery.search.choose import MANY, GrowingIndex
 from gallery.search.memory import MemoryIndex
 from gallery.store import NewPerson, NewTemplate, Store
 from gallery.vectors import Templates
-from recognition import all_pairs, suspects
+from recognition import all_pairs, found_pairs, suspects
 from recognition.likeness import compare_entries, least_llr
 from recognition.recognizer import Recognizer
 from recognition.suspects import Look, SuspectSearch
@@ -315,12 +315,12 @@ def test_only_the_comparison_gives_way(people: Recognizer, monkeypatch: pytest.M
 def test_very_many_entries_of_one_person_are_all_listed(
     people: Recognizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(all_pairs, "MOST_EACH", 1)
+    monkeypatch.setattr(found_pairs, "MOST_EACH", 1)
     for number in range(5):
         store(people, f"ann{number + 3}", 1, 1)
     assert len(people.suspects.check().alike) == 6, "each with one of those before"
     assert len(listed(people, Kind.DUPLICATE)) == 7
-    monkeypatch.setattr(all_pairs, "MOST_PAIRS", 3)
+    monkeypatch.setattr(found_pairs, "MOST_PAIRS", 3)
     store(people, "gus2", 7, 7)
     assert len(people.suspects.check().alike) == 3
 
