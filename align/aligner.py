@@ -28,7 +28,6 @@ from align.speech import analyse_speech
 from align.surroundings import cut_surroundings
 from utils.arrays import ImageArray
 from utils.clock import timed
-from utils.config import CaptureSettings
 from utils.demand import Demand, Listen, Watch
 from utils.media import (
     Capture,
@@ -38,6 +37,7 @@ from utils.media import (
     Frame,
     Waveform,
 )
+from utils.settings.capture import CaptureSettings
 
 Reader = Callable[
     [Path, str | None, ReadLimits, Audience], AbstractContextManager[tuple[Clip, dict[str, float]]]

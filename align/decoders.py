@@ -18,9 +18,9 @@ from align.decoder_process import DEATHS, DecoderProcess, SharedMemory
 from align.handover import needed_bytes, take_news, take_over
 from align.limits import ReadLimits
 from utils import errors
-from utils.config import CaptureSettings
 from utils.errors import MediaError, MediaUnreadableError
 from utils.media import Clip
+from utils.settings.capture import CaptureSettings
 
 # Of each process this much shared memory stays in use between two files. It is what a
 # clip of 1280 × 720 takes, with its film.

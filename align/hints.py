@@ -12,7 +12,6 @@ from align.cut_off import CUT_OFF, measure_gathering
 from align.echo import STRONG_ECHO_DB_S, measure_decay_db_s
 from align.treble import TELEPHONE_DB, measure_treble_db
 from utils.arrays import Float32Array
-from utils.config import CaptureSettings
 from utils.media import (
     Clip,
     Coding,
@@ -22,6 +21,7 @@ from utils.media import (
     SpeechAnalysis,
     SpeechQuality,
 )
+from utils.settings.capture import CaptureSettings
 
 CODES = (
     "incomplete",

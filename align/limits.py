@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from utils.config import CaptureSettings
 from utils.errors import MediaTooLargeError
 from utils.processors import PROCESSORS
+from utils.settings.capture import CaptureSettings
 
 OPENING_S = 5.0
 """Start of a clip that may be enough of it, in seconds."""

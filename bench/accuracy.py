@@ -31,12 +31,13 @@ from recognition.analysis import Analyser
 from scoring.bootstrap import bootstrap_interval
 from scoring.metrics import OpenSet, eer, open_set, open_set_at_fpir
 from utils.arrays import BoolArray, Float32Array, ImageArray, IndexArray
-from utils.config import ACCURACIES, Settings
+from utils.config import Settings
 from utils.errors import DuetError
-from utils.liveness_settings import PASSIVE
 from utils.media import Clip, Frame, Waveform
 from utils.modality import Modality
 from utils.path_option import PathOption
+from utils.settings.capture import ACCURACIES
+from utils.settings.liveness import PASSIVE
 
 CONDITIONS = ("clean", "blur", "dark", "noise")
 FPIR = 0.1

@@ -30,8 +30,8 @@ from align.sound import decode_sound
 from align.video import decode_frames
 from bench.clips import ffmpeg
 from tests.support.media import noise, speech, talking_frames, write_video
-from utils.config import CaptureSettings
 from utils.path_option import PathOption
+from utils.settings.capture import CaptureSettings
 
 FRAMES = 12
 

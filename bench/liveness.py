@@ -25,9 +25,9 @@ from network.serving.encoder import Encoders, load_encoders
 from recognition.analysis import Analyser
 from tests.support.media import write_clip
 from utils.config import Settings
-from utils.liveness_settings import PASSIVE
 from utils.media import Capture
 from utils.path_option import PathOption
+from utils.settings.liveness import PASSIVE
 
 Sample = tuple[float, float]
 """Milliseconds of the wall clock, and of the processor."""

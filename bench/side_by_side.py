@@ -29,8 +29,8 @@ import requests
 from bench.clips import ask, enroll_each, make_clip, people_to_enroll, resident_mb
 from bench.identify import decode_only, processor_ms
 from tests.support.service import ROOT, Service, environment, free_port, running
-from utils.config import ACCURACIES
 from utils.path_option import PathOption
+from utils.settings.capture import ACCURACIES
 
 WARM = 5
 BEFORE = "before"

@@ -69,7 +69,7 @@ def measure(network: str, config: Mapping[str, Any], seconds: float) -> dict[str
     from train.loop.task import TaskContext
     from train.loop.trainer import Trainer
     from train.tasks import create_task
-    from utils.config import CaptureSettings
+    from utils.settings.capture import CaptureSettings
 
     context = TaskContext(
         seed=1, shared=shared_data_dir(), min_speech_s=CaptureSettings().min_speech_s

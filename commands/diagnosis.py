@@ -35,7 +35,7 @@ from utils.certificates import check_files, read_dates
 from utils.config import ROOT, Settings, is_loopback
 from utils.errors import ConfigError, DuetError
 from utils.listening import WYOMING_PORT, check_port, is_reachable, local_url, url_of
-from utils.setting_values import host_of
+from utils.settings.values import host_of
 
 OK = "ok"
 NOTE = "note"

@@ -16,7 +16,7 @@ from commands.shared import FILE, refusals
 from utils.config import Settings
 from utils.errors import ConfigError
 from utils.path_option import PathOption
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
 from utils.wording import count_noun
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from commands.shared import is_at_terminal, open_store, print_lines, refusals
 from gallery.results import Role
 from utils.config import Settings
 from utils.moments import format_moment
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
 
 if TYPE_CHECKING:
     from gallery.records.keys import ApiKey, Keys

@@ -91,7 +91,7 @@ def train_sync(*, data: Path | None, out: Path) -> None:
     from train.liveness.sync import fit, publish
     from train.liveness.words import read_words
     from train.measure.liveness_sync import measure_held_out, summarise
-    from utils.liveness_settings import FILM_S
+    from utils.settings.liveness import FILM_S
 
     aligner = Aligner(Settings.from_env().capture, film_s=FILM_S)
     archive = (data or shared_data_dir()) / "liveness" / "words.zip"

@@ -14,7 +14,7 @@ from commands.shared import FILE, open_recognizer, refusals, to_json
 from commands.wording import LANGUAGE, WORDS, fill, format_hint, language, modality_words
 from utils.config import Settings
 from utils.errors import ConfigError
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
 
 if TYPE_CHECKING:
     from recognition.results import Verification

@@ -1,6 +1,6 @@
 """Tables of visitors: whom answers were about, and strangers who came by.
 
-Both are empty unless a setting says that they are kept (`utils/visitor_settings.py`).
+Both are empty unless a setting says that they are kept (`utils/settings/visitors.py`).
 """
 
 from __future__ import annotations

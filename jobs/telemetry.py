@@ -18,8 +18,8 @@ from prometheus_client import Metric
 from jobs.push_problem import Problem
 from utils.config import Settings
 from utils.errors import ConfigError, DuetError
-from utils.setting_values import host_of
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
+from utils.settings.values import host_of
 
 if TYPE_CHECKING:
     from jobs.otlp import Receiver

@@ -14,8 +14,8 @@ from liveness.folders import find_folder
 from liveness.judgement import Judge, Judgement, Liveness
 from liveness.picture_model import load_picture_model
 from liveness.sync_model import load_model
-from utils.liveness_settings import LivenessSettings
 from utils.media import Capture
+from utils.settings.liveness import LivenessSettings
 
 Examine = Callable[[Capture], Judgement]
 """A check that needs no more than the clip."""

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from liveness import audio_visual_sync, mouth_motion
 from liveness.judgement import Judge, Judgement, Liveness, LivenessOutcome
 from liveness.judges import Judges
-from utils.liveness_settings import FILM_S
 from utils.media import Capture, SpeechAnalysis, SpeechSegment
+from utils.settings.liveness import FILM_S
 
 SURE = {
     Judge.MOUTH_MOTION: mouth_motion.PLAIN,

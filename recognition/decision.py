@@ -38,8 +38,8 @@ from recognition.results import Decision, Outcome
 from recognition.sides import Calibrations
 from recognition.stories import Evidence, Story, weigh
 from scoring.calibration import fmr_for_fpir
-from utils.config import DecisionSettings
 from utils.modality import SINGLE, Modality, PerModality
+from utils.settings.decision import DecisionSettings
 
 EVEN = 0.5
 """Probability below which no story is believed."""

@@ -16,8 +16,8 @@ from recognition.probe import Probe
 from recognition.results import Decision, Outcome
 from recognition.sides import Calibrations, Sides, clarity
 from recognition.stories import Evidence
-from utils.config import DecisionSettings
 from utils.modality import SINGLE, Modality, PerModality
+from utils.settings.decision import DecisionSettings
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from recognition.results import Verdict
 from recognition.sides import Calibrations, Comparison
 from recognition.stories import Evidence, Story, weigh
 from scoring.calibration import probability_of
-from utils.config import DecisionSettings
 from utils.modality import SINGLE, PerModality
+from utils.settings.decision import DecisionSettings
 
 
 def verify(comparison: Comparison | None, calibrations: Calibrations, fmr: float) -> Verdict:

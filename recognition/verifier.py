@@ -17,9 +17,9 @@ from recognition.sides import Calibrations, Comparison, Sides, clarity, compare
 from recognition.stories import Evidence
 from recognition.verdict import reject_verdicts, verify, verify_fused
 from utils.arrays import Float32Array
-from utils.config import DecisionSettings
 from utils.media import Hint
 from utils.modality import SINGLE, Modality, PerModality
+from utils.settings.decision import DecisionSettings
 
 Vectors = Mapping[Modality, Float32Array]
 """What stands for one side, by modality (size,); the fused one too where it is there."""

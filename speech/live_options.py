@@ -9,7 +9,7 @@ from typing import Any
 
 from speech.turn_cutter import CutRule
 from utils.errors import InvalidRequestError
-from utils.live_settings import NAMES, LiveSettings
+from utils.settings.live import NAMES, LiveSettings
 
 RATES_HZ = (8000, 96000)
 """Lowest and highest rate of the sound that a client may state."""

@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from train.configuration import MODELS, RUNS, RunOptions
 from train.data.datasets import FEWEST_HELD_OUT
-from utils.config import ROOT, CaptureSettings
+from utils.config import ROOT
 from utils.errors import DatasetError, MediaError
+from utils.settings.capture import CaptureSettings
 from utils.wording import count_noun
 
 NAME = "dataset"

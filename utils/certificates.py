@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from utils.errors import ConfigError
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
 
 
 def check_files(certificate: Path, key: Path) -> None:

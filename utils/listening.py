@@ -7,7 +7,7 @@ import socket
 
 from utils.config import Settings, is_loopback
 from utils.errors import ConfigError
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
 
 WYOMING_PORT = "WYOMING_PORT"
 """The one port with an address of its own."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.config import Settings, describe_settings
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
 
 Plain = str | int | float | bool | None
 

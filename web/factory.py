@@ -27,7 +27,7 @@ from speech.live_room import LiveRoom
 from speech.scribe import Scribe
 from utils.config import Settings
 from utils.errors import ConfigError, StorageFullError, StoreUnavailableError
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
 from web import VERSION, metrics
 from web.api import (
     audit,

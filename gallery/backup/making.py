@@ -25,8 +25,8 @@ from gallery.records import clock, deletions
 from gallery.store import Store
 from gallery.upkeep.copying import Progress, copy_gallery, writing_copy
 from utils.config import Settings
-from utils.setting_values import url_of
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
+from utils.settings.values import url_of
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from gallery.records.deletions import Deletion
 from gallery.store import Store
 from gallery.upkeep.copying import Progress, copy_gallery
 from utils.errors import BackupUnusableError
-from utils.setting_values import url_of
+from utils.settings.values import url_of
 
 _COPY = ".restoring-"
 """Begins the name of a folder with the copy of a backup."""

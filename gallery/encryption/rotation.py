@@ -46,7 +46,7 @@ from gallery.tables import (
     visits,
 )
 from utils.errors import ConfigError, StoreUnavailableError
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
 
 KEY = "encryption_key"
 NEXT = "encryption_next"

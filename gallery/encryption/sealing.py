@@ -22,8 +22,8 @@ from typing import Protocol
 from gallery.damage import DamagedError, damage_error
 from utils.config import Settings
 from utils.errors import ConfigError, StoreUnavailableError
+from utils.settings.subject import PREFIX
 from utils.short_file import read_short
-from utils.subjects import PREFIX
 from utils.whole_file import KEY_BYTES as KEY_BYTES
 
 log = logging.getLogger("duet.gallery")

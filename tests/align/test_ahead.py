@@ -21,9 +21,9 @@ from align.film import RATE_HZ as FILM_HZ
 from align.mouth_film import MOUTHS, MouthFinder
 from align.speech import analyse_speech
 from tests.support import media
-from utils.config import CaptureSettings
 from utils.errors import MediaUnreadableError
 from utils.media import Capture, Clip, Frame, GreyFrame, SpeechAnalysis, Waveform
+from utils.settings.capture import CaptureSettings
 
 SETTINGS = CaptureSettings(max_frames=4, accuracy="fast")
 BOUNDS = Confinement(memory_mb=512, processor_s=20, stall_s=20)

@@ -22,9 +22,9 @@ from align.decoders import Decoders
 from align.faces import FaceDetector, analyse_faces
 from align.mouth_film import MOUTHS
 from tests.support import media
-from utils.config import CaptureSettings
 from utils.errors import MediaTypeError
 from utils.media import Capture, Clip, FaceAnalysis, Frame
+from utils.settings.capture import CaptureSettings
 
 SETTINGS = CaptureSettings(max_frames=4, accuracy="balanced")
 LEAST_PX = 20.0

@@ -16,9 +16,10 @@ import pytest
 
 from align.aligner import Aligner
 from tests.support import media
-from utils.config import ROOT, CaptureSettings
+from utils.config import ROOT
 from utils.errors import MediaTypeError
 from utils.media import Capture, SpeechAnalysis, Waveform
+from utils.settings.capture import CaptureSettings
 
 pytestmark = pytest.mark.slow
 
@@ -228,7 +229,7 @@ def test_no_tensorflow_at_all_and_no_network_before_it_is_needed(folder: Path) -
 import sys
 from pathlib import Path
 from align.aligner import Aligner
-from utils.config import CaptureSettings
+from utils.settings.capture import CaptureSettings
 
 assert not {{"onnxruntime", "onnx", "tensorflow", "mtcnn", "moviepy"}} & set(sys.modules)
 capture = Aligner(CaptureSettings(max_frames=2)).analyse(Path({str(clip)!r}))

@@ -21,7 +21,8 @@ from align.container import demux, open_container
 from align.decode import ReadLimits, identify_kind, read_clip
 from align.hints import advise_on_file
 from tests.support import media
-from utils.config import ROOT, CaptureSettings
+from utils.config import ROOT
+from utils.settings.capture import CaptureSettings
 
 pytestmark = pytest.mark.slow
 

@@ -22,8 +22,8 @@ from tests.support import media
 from tests.support.hostile_decoder import LIES, TRICKS
 from tests.support.pictures import draw_corners
 from tests.support.waiting import until
-from utils.config import CaptureSettings
 from utils.errors import ConfigError, MediaCorruptError, MediaNotFoundError, MediaUnreadableError
+from utils.settings.capture import CaptureSettings
 
 BOUNDS = Confinement(memory_mb=512, processor_s=1, stall_s=1.5)
 SETTINGS = CaptureSettings(max_frames=4)

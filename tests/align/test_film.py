@@ -14,8 +14,8 @@ from align.decode import ReadLimits, read_clip
 from align.decoders import Decoders
 from align.film import thin_out
 from tests.support import media
-from utils.config import CaptureSettings
 from utils.media import Clip, MouthFilm
+from utils.settings.capture import CaptureSettings
 
 FEW = CaptureSettings(max_frames=4)
 

@@ -12,7 +12,6 @@ from scipy.signal import oaconvolve
 from align.hints import CODES, View, advise
 from tests.support.media_sound import speech as speak
 from utils.arrays import RATE_HZ
-from utils.config import CaptureSettings
 from utils.media import (
     AlignedFace,
     Clip,
@@ -25,6 +24,7 @@ from utils.media import (
     SpeechQuality,
     Waveform,
 )
+from utils.settings.capture import CaptureSettings
 
 SETTINGS = CaptureSettings()
 GOOD_FACE = FaceQuality(

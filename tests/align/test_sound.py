@@ -17,8 +17,8 @@ from align.sound_stream import open_sound
 from align.speech import analyse_speech, measure_clipping
 from tests.support import media
 from utils.arrays import RATE_HZ, Float32Array
-from utils.config import CaptureSettings
 from utils.media import Capture, Waveform
+from utils.settings.capture import CaptureSettings
 
 LIMITS = ReadLimits()
 SPEECH = media.speech(1, 3.0)

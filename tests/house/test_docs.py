@@ -30,7 +30,7 @@ from tests.support.documentation import (
     written_pages,
 )
 from tests.support.prose import measure_prose
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
 
 EXAMPLES = examples()
 WRITTEN = "\n".join(page.read_text(encoding="utf-8") for page in written_pages())

@@ -17,8 +17,8 @@ from tests.support.gallery_parts import clip
 from tests.support.talking import TalkingAligner
 from utils.arrays import Float32Array
 from utils.config import Settings
-from utils.liveness_settings import LivenessSettings
 from utils.media import Capture, SpeechSegment
+from utils.settings.liveness import LivenessSettings
 
 
 def capture(folder: Path, face: str | None = None, voice: str | None = None) -> Capture:

@@ -19,8 +19,8 @@ from tests.support import media
 from tests.support.gallery_parts import write_clip
 from tests.support.talking import TalkingAligner
 from utils.arrays import ImageArray
-from utils.config import CaptureSettings
 from utils.media import Capture, OtherFace
+from utils.settings.capture import CaptureSettings
 
 
 def tilted(image: ImageArray, degrees: float) -> ImageArray:

@@ -16,8 +16,8 @@ from recognition.matching import Candidate
 from recognition.results import Decision, Match, Outcome
 from recognition.stories import Clarity, Evidence
 from tests.support import gallery_parts
-from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality
+from utils.settings.decision import DecisionSettings
 
 FACE = Modality.FACE
 VOICE = Modality.VOICE

@@ -30,9 +30,9 @@ from tests.support.gallery_parts import (
 )
 from tests.support.norms import NORMED_EVERYWHERE
 from utils.arrays import unit
-from utils.config import DecisionSettings
 from utils.errors import InvalidRequestError, PersonNotFoundError
 from utils.modality import SINGLE, Modality, PerModality
+from utils.settings.decision import DecisionSettings
 
 Clip = Callable[..., Path]
 FACE = Modality.FACE

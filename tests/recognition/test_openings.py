@@ -17,8 +17,8 @@ from recognition.requests import ClipFile, IdentificationRequest
 from tests.support.asking import enroll, first_sight, identify, verify_clips, verify_person
 from tests.support.gallery_parts import ClipAligner, make_recognizer
 from utils.demand import Demand, Listen, Watch
-from utils.liveness_settings import PASSIVE
 from utils.media import Capture
+from utils.settings.liveness import PASSIVE
 
 Clip = Callable[..., Path]
 

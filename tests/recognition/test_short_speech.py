@@ -26,8 +26,9 @@ from train.data.embed import speech_finder
 from train.data.protocols import read_trials
 from train.data.sounds import decode_float
 from utils.arrays import RATE_HZ, Float32Array, Float64Array
-from utils.config import ROOT, CaptureSettings
+from utils.config import ROOT
 from utils.media import Waveform
+from utils.settings.capture import CaptureSettings
 
 DATA = shared_data_dir()
 STATED = 0.01

@@ -20,8 +20,8 @@ from recognition.voices import make_snapshot
 from tests.support import gallery_parts
 from tests.support.gallery_parts import direction
 from utils.arrays import unit
-from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality
+from utils.settings.decision import DecisionSettings
 
 FACE = Modality.FACE
 VOICE = Modality.VOICE

@@ -11,8 +11,8 @@ from recognition import voice_confidence
 from recognition.decision import Rule, decide
 from recognition.matching import Candidate
 from tests.support.gallery_parts import CALIBRATION
-from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality
+from utils.settings.decision import DecisionSettings
 
 STATED = DecisionSettings()
 CALIBRATIONS = PerModality.of(lambda _: CALIBRATION)

@@ -33,7 +33,7 @@ from tests.support.recordings import (
 from utils.arrays import RATE_HZ, Float32Array
 from utils.config import Settings
 from utils.errors import ConfigError, InvalidRequestError, NoBiometricError
-from utils.live_settings import LiveSettings
+from utils.settings.live import LiveSettings
 
 START = 1_800_000_000.0
 

@@ -17,7 +17,7 @@ import soundfile
 from tests.support import media_sound
 from train.train_nets import run_options, train_network, training_command
 from train.voice.banks import write_bank
-from utils.config import CaptureSettings
+from utils.settings.capture import CaptureSettings
 
 if TYPE_CHECKING:
     from train.loop.task import TaskContext

@@ -16,7 +16,7 @@ import cli
 from scoring import metrics
 from tests.support.reports import assert_intervals
 from train.measure.evaluate import Options, evaluate
-from utils.config import CaptureSettings
+from utils.settings.capture import CaptureSettings
 
 PEOPLE = 12
 FILES = 3

@@ -18,8 +18,8 @@ from train.data.conditions import NoiseBank
 from train.data.held_out import cohort_faces, cohort_voices
 from train.data.renderings import VoiceOptions
 from utils.arrays import EMBEDDING_SIZE, RATE_HZ, Float32Array, ImageArray
-from utils.config import CaptureSettings
 from utils.media import Waveform
+from utils.settings.capture import CaptureSettings
 
 FILES = (
     *[("talks", 0, "train")] * 3,

@@ -17,9 +17,10 @@ from train.configuration import RunOptions
 from train.data.own_clips import list_clips, prepare
 from train.own_dataset import OwnData, find_dataset, run_options, train_on
 from utils.arrays import RATE_HZ
-from utils.config import ROOT, CaptureSettings
+from utils.config import ROOT
 from utils.errors import DatasetError, MediaError
 from utils.media import Capture
+from utils.settings.capture import CaptureSettings
 
 
 @pytest.fixture(scope="module")

@@ -29,8 +29,8 @@ from train.measure.real_clips import (
     stack_clips,
 )
 from train.measure.served_ratios import weigh_clips
-from utils.config import CaptureSettings
 from utils.errors import DatasetError
+from utils.settings.capture import CaptureSettings
 
 pytestmark = pytest.mark.slow
 

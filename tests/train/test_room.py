@@ -13,8 +13,8 @@ from train.measure.real_clips import FACES, VOICES
 from train.measure.room import Answer, RoomClip, count
 from train.measure.room_galleries import gallery_tables
 from train.measure.room_tables import Room, attacks_table, mixed_table
-from utils.config import DecisionSettings
 from utils.modality import PerModality
+from utils.settings.decision import DecisionSettings
 
 # The odds are even where hardly a stranger comes.
 CLEAR = replace(CALIBRATION, intercept=-15.0)

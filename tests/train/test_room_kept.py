@@ -17,8 +17,8 @@ from train.data.tables import Table
 from train.measure import clip_cache, room
 from train.measure.clip_cache import ClipReader
 from train.measure.room import Calibrator, RoomClip
-from utils.config import CaptureSettings
 from utils.modality import Modality
+from utils.settings.capture import CaptureSettings
 
 
 class Encoder:

@@ -6,13 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.config import (
-    OTHER_VARIABLES,
-    ROOT,
-    Settings,
-    describe_settings,
-    is_loopback,
-)
+from utils.config import OTHER_VARIABLES, ROOT, Settings, describe_settings, is_loopback
 from utils.errors import ConfigError
 
 

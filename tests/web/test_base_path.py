@@ -8,8 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from recognition.recognizer import Recognizer
-from utils.config import ServerSettings, Settings
+from utils.config import Settings
 from utils.errors import ConfigError
+from utils.settings.server import ServerSettings
 from web.factory import create_app
 
 KEY = {"X-API-Key": "k" * 20}

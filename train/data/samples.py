@@ -16,8 +16,8 @@ from train.data.datasets import SUFFIXES
 from train.data.photos import photo_aligner
 from train.data.sounds import decode_float
 from utils.arrays import FACE_SIZE_PX, RATE_HZ, Float32Array, ImageArray
-from utils.config import CaptureSettings
 from utils.errors import DatasetError
+from utils.settings.capture import CaptureSettings
 
 MOST = 200
 LONGEST_S = 5

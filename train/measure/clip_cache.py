@@ -22,8 +22,8 @@ from train.data.datasets import Item, Listing, cache_key
 from train.measure.real_clips import ClipEmbedder, embed_room, list_clips
 from train.measure.room import RoomClip
 from utils.arrays import EMBEDDING_SIZE
-from utils.config import CaptureSettings
 from utils.modality import Modality
+from utils.settings.capture import CaptureSettings
 from utils.whole_file import whole_file
 
 # Version of the files. It changes with how a clip is embedded, and with what is kept.

@@ -24,8 +24,8 @@ from train.measure.report import write_report
 from train.measure.scores import NORMS, Vectors, normalise, score
 from train.measure.verification import SEED, verification
 from utils.arrays import Float32Array, Float64Array
-from utils.config import CaptureSettings
 from utils.errors import DatasetError
+from utils.settings.capture import CaptureSettings
 
 Embed = Callable[[Path, Sequence[str]], Embedded]
 """Embeds files below a root."""

@@ -14,7 +14,7 @@ from liveness.sync_model import load_model
 from train.liveness.screens import read_pictures
 from train.measure import liveness, liveness_screens, liveness_sync, liveness_together
 from utils.config import Settings
-from utils.liveness_settings import FILM_S
+from utils.settings.liveness import FILM_S
 
 
 def measure(data: Path, settings: Settings) -> str:

@@ -32,8 +32,8 @@ from train.calibration.gallery_fit import FEW_DRAWS
 from train.calibration.people import People
 from train.data.pseudo_people import Fuse
 from utils.arrays import Float32Array, Float64Array
-from utils.config import DecisionSettings
 from utils.modality import Modality, PerModality
+from utils.settings.decision import DecisionSettings
 from utils.whole_file import whole_file
 
 # Version of the calibrations in the cache. It changes with how one is fitted.

@@ -21,7 +21,7 @@ import numpy as np
 from recognition.results import Decision, Verdict
 from train.data.pseudo_people import Fuse
 from train.measure.room import Answer, Calibrator, RoomClip, Service, count
-from utils.config import DecisionSettings
+from utils.settings.decision import DecisionSettings
 
 SEED = 9
 ROTATIONS = 4

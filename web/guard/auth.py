@@ -28,7 +28,7 @@ from utils.errors import (
     StoreUnavailableError,
 )
 from utils.listening import is_reachable
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
 from web.guard import roles
 from web.guard.limits import Limits, address
 from web.state import keys, store

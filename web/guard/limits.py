@@ -19,7 +19,7 @@ from limits import RateLimitItem, parse, parse_many
 
 from utils.config import Settings
 from utils.errors import ConfigError
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
 from web.guard import roles
 from web.wire.errors import RateLimitedError
 

@@ -27,7 +27,7 @@ from utils.interrupts import end_in_order
 from utils.leaving import noting_status
 from utils.listening import WYOMING_PORT, bracket, check_port, url_of
 from utils.path_option import PathOption
-from utils.subjects import PREFIX
+from utils.settings.subject import PREFIX
 from utils.terminal_command import TerminalCommand
 from web import VERSION
 from web.server.gunicorn_worker import ignore_signals

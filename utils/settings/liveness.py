@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from utils.subjects import Subject, setting
+from utils.settings.subject import Subject, setting
 
 MODES = ("off", "report", "refuse")
 """What a check does: nothing, say what it found, or refuse a clip that it does not pass."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from utils.errors import ConfigError
-from utils.subjects import PREFIX, Subject, setting
+from utils.settings.subject import PREFIX, Subject, setting
 
 NAMES = ("all", "registered", "gallery")
 """Whom a live session may name: `LiveSettings.live_names`."""

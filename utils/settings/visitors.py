@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from utils.subjects import Subject, setting
+from utils.settings.subject import Subject, setting
 
 
 @dataclass(frozen=True)

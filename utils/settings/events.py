@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass
 
 from utils.errors import ConfigError
-from utils.setting_values import is_address
-from utils.subjects import PREFIX, Subject, setting
+from utils.settings.subject import PREFIX, Subject, setting
+from utils.settings.values import is_address
 
 LEAST_SECRET = 16
 MOST_RECEIVERS = 8

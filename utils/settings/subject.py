@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from utils.setting_values import check_choice, check_range
+from utils.settings.values import check_choice, check_range
 
 PREFIX = "DUET_"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.subjects import Subject, setting
+from utils.settings.subject import Subject, setting
 
 
 @dataclass(frozen=True)

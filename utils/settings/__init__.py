@@ -1,0 +1,1 @@
+"""Settings of the service, one file a subject. `utils/config.py` puts them together."""
