@@ -108,6 +108,10 @@ class Verifier:
         """Log-likelihood ratio below which parts of a clip are two people."""
         return least_llr(modality, self._calibrations[modality])
 
+    def is_of_own_people(self, modality: Modality) -> bool:
+        """Whether the calibration was fitted to the operator's own people."""
+        return self._calibrations[modality].before is not None
+
     def llr_of_voices(self, parts: Sample) -> tuple[float, Sequence[int]]:
         """Compare the parts of one speech, as `recognition.agreement.compare_parts`."""
         return compare_parts(parts, self._calibrations.voice)

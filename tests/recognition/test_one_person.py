@@ -6,6 +6,7 @@ Alignment and networks are stand-ins. `DuetAligner` shows several people.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,14 @@ from recognition import as_json
 from recognition.recognizer import Recognizer
 from recognition.requests import ClipFile, EnrolmentRequest
 from tests.support.asking import enroll, first_sight, identify
-from tests.support.gallery_parts import ClipAligner, make_recognizer, write_clip
+from tests.support.gallery_parts import (
+    CALIBRATION,
+    ClipAligner,
+    StubEncoders,
+    StubFace,
+    make_recognizer,
+    write_clip,
+)
 from utils.errors import (
     MixedPeopleError,
     PoorQualityError,
@@ -187,6 +195,25 @@ def test_a_clip_unlike_the_person_is_refused(
     forced = enroll(gallery, "ann", path, force=True)
     assert [hint.code for hint in forced.hints] == ["unlike_earlier"]
     assert enroll(gallery, "ann", clip(face=41, voice=41), replace=True).hints == ()
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_gentle_ratios_of_few_own_people_refuse_no_clip_of_one(
+    tmp_path: Path, clip: Clip, is_own: bool
+) -> None:
+    """The same face comes to a ratio of about 0.5, and another to -1.3."""
+    before = CALIBRATION if is_own else None
+    gentle = replace(CALIBRATION, slope=2.0, intercept=-1.3, before=before)
+    encoders = StubEncoders(face=StubFace(calibration=gentle))
+    with closing(make_recognizer(tmp_path, encoders)) as recognizer:
+        enroll(recognizer, "ann", clip(face=1), create=True)
+        again = clip(face=1, sample=2)
+        if is_own:
+            assert enroll(recognizer, "ann", again).hints == ()
+        other = clip(face=40)
+        for path in [other] if is_own else [again, other]:
+            with pytest.raises(UnlikePersonError, match="0.50" if is_own else "0.75"):
+                enroll(recognizer, "ann", path)
 
 
 def test_a_clip_that_was_stored_meanwhile_is_compared(
