@@ -364,7 +364,7 @@ def test_gates_learn_to_trust_a_degraded_modality_less(tmp_path: Path) -> None:
     }
     task = FusionTask(
         PseudoPersons(faces, voices, Draw(50), 1),
-        HeldOut(held, held, held),
+        HeldOut(held, held),
         config,
         {"face": "f-123456", "voice": "v-123456"},
     )

@@ -87,12 +87,10 @@ class HeldOut:
     """Tables (faces, voices) of people whom no network was trained on.
 
     Attributes:
-        everyone: All of them.
         choose: The half to choose with.
         report: The half to report on.
     """
 
-    everyone: tuple[Table, Table]
     choose: tuple[Table, Table]
     report: tuple[Table, Table]
 
@@ -305,7 +303,7 @@ def create(config: Mapping[str, Any], context: TaskContext) -> FusionTask:
     draw = Draw(**fit_fields(Draw, config["draw"]))
     return FusionTask(
         PseudoPersons(*persons, draw, context.seed),
-        HeldOut(everyone=(faces, voices), choose=choose, report=report),
+        HeldOut(choose=choose, report=report),
         config,
         {"face": face.encoder_id, "voice": voice.encoder_id},
     )
