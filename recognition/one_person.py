@@ -32,7 +32,7 @@ from utils.modality import SINGLE, Modality
 # from day to day than a face does.
 _LEAST_LIKE = {Modality.FACE: math.log(3), Modality.VOICE: -math.log(3)}
 # The same after a calibration on own people. A few of them make gentle ratios: faces of one
-# person came to 0.4 and more, and those of two people to -0.7 at most
+# person came to 0.4 and more, and those of two people to -0.6 at most
 _LEAST_LIKE_OF_OWN = {Modality.FACE: 0.0, Modality.VOICE: -math.log(3)}
 
 
