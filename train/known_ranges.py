@@ -64,7 +64,7 @@ RANGES: Mapping[str, Mapping[str, Range]] = {
         "squeezed": SIZE,
         "joined_channels": SIZE,
         "embedding_size": (1, 512),
-        "width": (1, 1024),
+        "width": (16, 1024),
         "blocks": (1, 100),
         "stem": (1, 1024),
         "kernel": (1, 99),

@@ -30,7 +30,8 @@ class Shape:
 
     Attributes:
         n_mels: Mel bands of the input, a multiple of 8.
-        width: Channels of the first stage. Each further stage has twice as many.
+        width: Channels of the first stage. Each further stage has twice as many. Fewer than
+            16 end the process in oneDNN (TensorFlow 2, width 4, 6 and 8).
         blocks: Residual blocks of the four stages.
         embedding_size: Length of the embedding.
 
