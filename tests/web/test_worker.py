@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -137,6 +138,16 @@ def test_a_head_that_is_there_ends_the_limit(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(ThreadWorker, "handle_request", answer)
         theirs.send(b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody")
         assert worker.handle(conn) == b"body"
+
+
+def test_a_connection_that_is_closed_already_is_counted_once() -> None:
+    ended: Future[bool] = Future()
+    ended.set_result(False)
+    with connected() as (worker, conn, _):
+        worker.nr_conns = 2
+        conn.sock.close()
+        worker.finish_request(conn, ended)
+        assert worker.nr_conns == 1
 
 
 def test_a_client_that_keeps_its_connection_open_holds_up_nobody(

@@ -69,6 +69,8 @@ def ignore_signals() -> None:
 class Worker(ThreadWorker):
     """One process, many threads, one set of networks."""
 
+    nr_conns: int
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._idle: set[Any] = set()
@@ -147,6 +149,16 @@ class Worker(ThreadWorker):
         if not goes_on:
             self._see_off(conn)
         return goes_on
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Count a connection that ends once.
+
+        gunicorn counts one that is closed already twice, as after a handshake that failed.
+        A service that ends would then not wait for what is in flight.
+        """
+        least = self.nr_conns - 1
+        super().finish_request(conn, fs)
+        self.nr_conns = max(self.nr_conns, least)
 
     def _see_off(self, conn: Any) -> None:
         """Wait for a client to end its connection, in this thread.
