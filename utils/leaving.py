@@ -36,6 +36,7 @@ def _vanish() -> None:
     if not _status:
         return
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # nobody reads it
-            stream.flush()
+        if stream is not None:  # of a process that began without it
+            with suppress(OSError, ValueError):  # nobody reads it
+                stream.flush()
     os._exit(_status[-1])

@@ -32,6 +32,7 @@ with noting_status():
         ("sys.exit(3)", 3, "handler\n"),
         ("sys.exit()", 0, "handler\n"),
         ("sys.exit('why')", 1, "handler\n"),
+        ("sys.stdout = None; sys.exit(3)", 3, ""),
         ("pass", 0, "handler\nfreed\n"),
     ],
 )
@@ -44,6 +45,7 @@ def test_leaving(end: str, status: int, printed: str) -> None:
         cwd=ROOT,
     )
     assert (done.returncode, done.stdout) == (status, printed)
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("program", ["app.py", "app_web.py"])
