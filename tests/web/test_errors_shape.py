@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from recognition.recognizer import Recognizer
 from tests.support.shapes import assert_error, enroll, media, send
 from utils.config import Settings
-from utils.errors import BusyError, StorageFullError, StoreUnavailableError
+from utils.errors import BusyError, DuetError, StorageFullError, StoreUnavailableError
 from web.factory import create_app
 
 SECRET = "correct horse battery staple"
@@ -216,6 +216,7 @@ def test_what_goes_wrong_inside(
     assert "trace-me" in caplog.text
     assert type(error).__name__ in caplog.text
     assert "test_errors_shape.py" in caplog.text, "the log says where"
+    assert (" < " in caplog.text) is not isinstance(error, DuetError), "what is expected is short"
     assert SECRET not in caplog.text + response.get_data(as_text=True)
     assert "0.1, 0.2" not in caplog.text
 

@@ -240,8 +240,10 @@ def to_response(error: DuetError) -> Response:
 
 
 def _on_duet(error: DuetError) -> Response:
-    if status_of(error) >= 500:
-        log.error("request_id=%s %s", g.request_id, where(error))
+    status = status_of(error)
+    if status >= 500:
+        is_short = status != 500 and not log.isEnabledFor(logging.DEBUG)
+        log.error("request_id=%s %s", g.request_id, where(error, frames=1 if is_short else 6))
     if isinstance(error, MediaUnreadableError):
         log.warning("request_id=%s %s", g.request_id, error.message)
     return to_response(error)
@@ -276,6 +278,8 @@ def where(error: BaseException, frames: int = 6) -> str:
     """Describe the type of an exception and where it was raised, never its text.
 
     The innermost of `frames` frames comes first, then the exceptions that it came from.
+    One frame is enough where the service works, and something that it needs does not: each
+    request says so then.
     """
     parts: list[str] = []
     link: BaseException | None = error
