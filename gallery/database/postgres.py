@@ -215,6 +215,8 @@ def meaning_of(error: BaseException | None) -> DuetError:
             return make()
     if state:
         return StoreUnavailableError(f"The database does not answer ({state}).")
+    if any(words in about for words in _FULL):
+        return StoreUnavailableError("PostgreSQL takes no further connection.")
     if _is_refused(error, about):
         return StoreUnavailableError(
             "PostgreSQL refuses the login.",
@@ -222,6 +224,10 @@ def meaning_of(error: BaseException | None) -> DuetError:
             " PGPASSWORD or in ~/.pgpass. The log has the server's words.",
         )
     return StoreUnavailableError("PostgreSQL cannot be reached.")
+
+
+_FULL = ("too many clients", "too many connections", "connection slots")
+"""Of the server's words to a login that it would let in at another time."""
 
 
 def _is_refused(error: BaseException | None, about: str) -> bool:

@@ -315,6 +315,10 @@ def test_a_login_that_is_refused_is_no_server_that_is_gone(url: str) -> None:
             for look in (open_database, read_schema):
                 with pytest.raises(StoreUnavailableError, match="refuses the login"):
                     look(refused.render_as_string(hide_password=False))
+        run_on_server("ALTER ROLE asked CONNECTION LIMIT 0")
+        full = as_asked.set(password="right")
+        with pytest.raises(StoreUnavailableError, match="no further connection"):
+            open_database(full.render_as_string(hide_password=False))
     finally:
         rules.write_text(before)
         run_on_server("SELECT pg_reload_conf()")
