@@ -26,6 +26,7 @@ from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from gallery.database.file import is_there
 from jobs.broker import missing_packages
 from jobs.hindrances import find_lack_of_room
 from jobs.telemetry import REQUIREMENTS, is_exporter_installed, try_receiver
@@ -172,7 +173,7 @@ def look_at_disk(settings: Settings) -> Iterator[Finding]:
     folder = settings.storage.data_dir
     if (other := find_folder_of_unit()) not in (None, folder):
         yield note("folder", "other", folder=folder, other=other)
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    there = next(place for place in (folder, *folder.parents) if is_there(place))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         yield bad("folder", "unwritable", folder=folder, owner=there)
         return

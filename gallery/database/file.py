@@ -27,8 +27,7 @@ def check_writable(path: Path) -> None:
 
     A search needs it too: readers note themselves beside the file.
     """
-    folder = next(folder for folder in path.parents if folder.exists())
-    fault = _fault_of(folder, path)
+    fault = _fault_of(path)
     if fault:
         raise ConfigError(
             "The folder of the gallery must be one that can be written. Received:"
@@ -54,7 +53,7 @@ def refuse_emptied(path: Path) -> None:
 def _is_empty(path: Path) -> bool:
     try:
         return path.stat().st_size == 0
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return False
 
 
@@ -63,16 +62,35 @@ def made_mark(path: Path) -> Path:
     return path.with_name(path.name + "-new")
 
 
-def _fault_of(folder: Path, path: Path) -> str:
-    """Why a file cannot be written in a folder that is there. Empty: it can."""
+def is_there(path: Path) -> bool:
+    """Whether a file or folder is there, as far as this user may know."""
+    try:
+        return path.exists()
+    except PermissionError:  # in a folder that may not be entered
+        return False
+
+
+def _fault_of(path: Path) -> str:
+    """Why a file cannot be read and written, or made. Empty: it can."""
+    folder = next(folder for folder in path.parents if is_there(folder))
     if not folder.is_dir():
         return f"{folder} is a file"
-    if path.is_dir():
+    file = path if is_there(path) else None
+    if file and file.is_dir():
         return f"{path.name} in it is a folder"
-    if os.access(folder, os.W_OK | os.X_OK) and (not path.exists() or os.access(path, os.W_OK)):
+    if _may(folder, os.W_OK | os.X_OK) and _may(file, os.R_OK | os.W_OK):
         return ""
-    is_mounted_so = bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
-    return "the file system is read-only" if is_mounted_so else "this user may only read it"
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return "the file system is read-only"
+    if folder != path.parent:
+        return f"this user may not make it in {folder}"
+    may_read = _may(folder, os.R_OK | os.X_OK) and _may(file, os.R_OK)
+    return "this user may only read it" if may_read else "this user may not read it"
+
+
+def _may(path: Path | None, mode: int) -> bool:
+    """Whether this user may do that with a file, unless there is none."""
+    return path is None or os.access(path, mode)
 
 
 def make_file(path: Path) -> None:

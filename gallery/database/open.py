@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from gallery.database.base import BUSY_TIMEOUT_S, Database
-from gallery.database.file import refuse_emptied
+from gallery.database.file import check_writable, is_there, path_of, refuse_emptied
 from gallery.database.postgres import (
     PostgresDatabase,
     create_pgvector,
@@ -43,26 +41,29 @@ def open_database(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
 def read_schema(url: str) -> str | None:
     """Read the schema of a database, and change nothing (None = it is empty).
 
-    Raises ConfigError for the database of another program, or one that cannot have
-    pgvector, StoreUnavailableError, and DamagedError for a file that was emptied.
+    Raises ConfigError for the database of another program, one that cannot have
+    pgvector, or a file that this user may not use, StoreUnavailableError, and
+    DamagedError for a file that was emptied.
     """
     parsed = _parse(url)
-    is_file = parsed.get_backend_name() == "sqlite"
-    if is_file:
-        path = Path(parsed.database or "")
-        if not path.exists():
+    path = path_of(parsed) if parsed.get_backend_name() == "sqlite" else None
+    if path is not None:
+        if not is_there(path):
+            check_writable(path)
             return None
         refuse_emptied(path)
-    engine = create_engine(parsed) if is_file else make_engine(parsed)
+    engine = make_engine(parsed) if path is None else create_engine(parsed)
     try:
         with engine.connect() as connection:
             schema = version_of(connection)
-            if not is_file and lacks_pgvector(connection):
+            if path is None and lacks_pgvector(connection):
                 create_pgvector(connection)  # it is undone
             return schema
     except SQLAlchemyError as error:  # its text may hold the password
-        if not is_file and isinstance(error, DBAPIError):
+        if path is None and isinstance(error, DBAPIError):
             raise meaning_of(error.orig) from None
+        if path is not None and isinstance(error, OperationalError):
+            check_writable(path)
         raise StoreUnavailableError(
             f"The database cannot be read: {type(error).__name__}."
         ) from None
