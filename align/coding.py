@@ -5,6 +5,9 @@ It is counted in the packets, before anything is decoded. Times are seconds.
 
 from __future__ import annotations
 
+from itertools import pairwise
+from statistics import median
+
 from align.container import Demuxed, Track
 from utils.media import Coding
 
@@ -49,10 +52,13 @@ def _name_codec(track: Track) -> str:
 
 
 def _measure_kbit_s(track: Track) -> float:
-    """Measure the rate of a sound where much is said: silence takes little of some codecs."""
+    """Measure the rate of a sound where much is said.
+
+    Silence takes little of some codecs, and in a call it is not sent at all.
+    """
     packets = track.packets
     if len(packets) < 2:
         return 0.0
     sizes = sorted(timed.packet.size for timed in packets)
-    step_s = (packets[-1].time_s - packets[0].time_s) / (len(packets) - 1)
+    step_s = median(after.time_s - before.time_s for before, after in pairwise(packets))
     return 8 * sizes[int(_LOUD * len(sizes))] / step_s / 1000 if step_s > 0 else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -27,6 +28,17 @@ def write_video(path: Path, sound_s: float, **options: str) -> Path:
     frames = [GRAIN[i % 4] for i in range(24)]
     sound = speech(0, sound_s) if sound_s else None
     return media.write_video(path, frames, sound, 12, codec_options=options)
+
+
+def leave_silence_out(source: Path, path: Path) -> Path:
+    """Copy a sound without what lies between 0.5 and 2.5 s, as calls send it (DTX)."""
+    with av.open(str(source)) as container, av.open(str(path), "w") as copy:
+        stream = copy.add_stream_from_template(container.streams.audio[0])
+        for packet in container.demux():
+            if packet.size and not 0.5 < float(packet.pts * packet.time_base) < 2.5:
+                packet.stream = stream
+                copy.mux(packet)
+    return path
 
 
 def test_a_picture_of_few_bits_is_told_from_one_of_many(tmp_path: Path) -> None:
@@ -53,6 +65,13 @@ def test_the_rate_is_that_of_what_is_said(tmp_path: Path) -> None:
     ]
     assert rates[1] == pytest.approx(rates[0], rel=0.25)
     assert 20 < rates[0] < 200
+
+
+def test_silence_that_is_not_sent_does_not_count(tmp_path: Path) -> None:
+    whole = media.write_sound(tmp_path / "whole.mka", speech(0, 3.0))
+    cut = leave_silence_out(whole, tmp_path / "cut.mka")
+    rates = [measure(path).sound_kbit_s for path in (whole, cut)]
+    assert rates[1] == pytest.approx(rates[0], rel=0.25)
 
 
 def test_pcm_has_the_rate_of_its_samples(tmp_path: Path) -> None:
