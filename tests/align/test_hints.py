@@ -34,7 +34,8 @@ GOOD_SPEECH = SpeechQuality(
     speech_s=4.0, duration_s=5.0, snr_db=25, clipping=0.0, level_db=-20, score=1.0
 )
 SOUND = Waveform(np.zeros(16_000, np.float32), 16_000)
-CLIP = Clip((Frame(np.zeros((4, 4, 3), np.uint8), 0.0),), (SOUND,), 5.0, "")
+GRAIN = np.random.default_rng(0).integers(90, 160, (48, 80, 3), np.uint8)
+CLIP = Clip((Frame(GRAIN, 0.0),), (SOUND,), 5.0, "")
 VIEW = View(0.5, 120)
 
 
@@ -156,6 +157,14 @@ def test_advice_about_how_a_file_is_coded(coding: Coding, expected: list[str]) -
 def test_a_wide_face_is_clear_in_a_compressed_picture() -> None:
     clip = replace(CLIP, coding=Coding(key_bits=0.19, picture_bits=0.008))
     assert codes(clip=clip, face=replace(GOOD_FACE, size_px=300.0)) == []
+
+
+@pytest.mark.parametrize(("even", "expected"), [(16, ["compressed_picture"]), (32, [])])
+def test_what_is_even_takes_few_bits_of_a_clear_picture(even: int, expected: list[str]) -> None:
+    picture = GRAIN.copy()
+    picture[:even] = 120
+    coding = Coding(key_bits=0.19, picture_bits=0.008)
+    assert codes(clip=replace(CLIP, frames=(Frame(picture, 0.0),), coding=coding)) == expected
 
 
 def test_a_file_that_is_cut_off_is_not_said_to_differ_in_length() -> None:

@@ -19,6 +19,7 @@ def test_every_answer_is_the_expected_one(tmp_path: Path, monkeypatch: pytest.Mo
     result = CliRunner().invoke(cli.cli, ["demo", "--keep", str(tmp_path / "trial")])
     assert result.exit_code == 0, result.output
     assert "not expected" not in result.output
+    assert "compressed" not in result.output
     assert "open http://127.0.0.1:5600/kiosk" in result.output
     assert all(scene.about in result.output for scene in SCENES)
     assert {"conflict", "unknown"} <= {scene.outcome for scene in SCENES}
