@@ -7,6 +7,7 @@ is it this person (`verify`). Web, command line and batch jobs all ask it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from gallery.overview.overview import Overview
@@ -45,9 +46,12 @@ from recognition.voices import Voices
 from scoring.remembering import with_memory
 from utils.clock import timed
 from utils.config import Settings
-from utils.errors import NoBiometricError, PersonExistsError
+from utils.errors import BusyError, NoBiometricError, PersonExistsError
 from utils.media import Capture, Hint
 from utils.modality import SINGLE, Modality, PerModality
+
+# How often a clip is decided on where somebody whom the answer names is deleted meanwhile
+_DECISIONS = 3
 
 
 class Recognizer:
@@ -134,12 +138,26 @@ class Recognizer:
         """Say who is in a clip.
 
         Raises what `observe` raises, GroupNotFoundError, EncoderMismatchError,
-        StoreUnavailableError, and BusyError where somebody was deleted amid the answer.
+        StoreUnavailableError, and BusyError where somebody was deleted amid each of
+        `_DECISIONS` answers.
         """
         if request.group is not None:
             self.store.get_group(request.group)  # before the clip is read
         keeps_strangers = bool(self.store.stranger_days)
         whole = self.observe(request.clip, whole=request.all_faces or keeps_strangers)
+        for _ in range(_DECISIONS - 1):
+            identification, stranger = self._decide(request, whole)
+            with suppress(BusyError):
+                self._journal.note_identification(request, identification, stranger)
+                return identification
+        identification, stranger = self._decide(request, whole)
+        self._journal.note_identification(request, identification, stranger)
+        return identification
+
+    def _decide(
+        self, request: IdentificationRequest, whole: Probe
+    ) -> tuple[Identification, int | None]:
+        """Decide who is in the `whole` clip, and which stranger it is kept for."""
         probe = whole if request.modality is None else whole.only(request.modality)
         with timed(probe.timings_ms, "search"):
             if request.modality is None:
@@ -165,9 +183,7 @@ class Recognizer:
             others=tuple(self._look_at_others(probe, request.group, decide=ask_others)),
             duplicates=duplicates,
         )
-        stranger = self.strangers.keep(probe, request, identification)
-        self._journal.note_identification(request, identification, stranger)
-        return identification
+        return identification, self.strangers.keep(probe, request, identification)
 
     def enroll(self, request: EnrolmentRequest) -> Enrolment:
         """Store what clips show of a person as templates.

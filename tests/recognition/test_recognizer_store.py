@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +64,36 @@ def test_audit_of_recognition(gallery: Recognizer, clip: Callable[..., Path]) ->
 def test_who_is_deleted_before_the_answer_is_noted_is_not_named(
     gallery: Recognizer, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The deletion was acknowledged. The clip is asked about again."""
+    """The deletion was acknowledged. The clip is decided on again."""
+    note = gallery.store.record_answer
+    asked: list[Collection[str]] = []
+
+    def delete_and_note(*arguments: Any, mentions: Collection[str], **more: Any) -> None:
+        if not asked:
+            gallery.store.delete_person("ann")
+        asked.append(mentions)
+        note(*arguments, mentions=mentions, **more)
+
+    monkeypatch.setattr(gallery.store, "record_answer", delete_and_note)
+    answer = identify(gallery, clip(face=1, voice=1, sample=1))
+    assert ["ann" in mentions for mentions in asked] == [True, False]
+    assert "ann" not in answer.named_ids
+    noted, deleted = gallery.store.events(2)
+    assert (noted.action, deleted.action) == ("identify", "delete_person")
+
+
+def test_an_answer_is_busy_where_each_decision_names_somebody_who_is_deleted(
+    gallery: Recognizer, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     note = gallery.store.record_answer
 
-    def delete_and_note(*arguments: Any, **more: Any) -> None:
-        gallery.store.delete_person("ann")
-        note(*arguments, **more)
+    def note_of_another(*arguments: Any, **more: Any) -> None:
+        note(*arguments, **(more | {"mentions": {"nobody"}}))
 
-    with monkeypatch.context() as changed, pytest.raises(BusyError, match="deleted meanwhile"):
-        changed.setattr(gallery.store, "record_answer", delete_and_note)
+    monkeypatch.setattr(gallery.store, "record_answer", note_of_another)
+    with pytest.raises(BusyError, match="deleted meanwhile"):
         identify(gallery, clip(face=1, voice=1, sample=1))
-    assert gallery.store.events(1)[0].action == "delete_person"
-    answer = identify(gallery, clip(face=1, voice=1, sample=1))
-    assert "ann" not in answer.named_ids
+    assert gallery.store.events(1)[0].action != "identify"
 
 
 def test_full_disk_does_not_keep_people_from_being_recognised(
