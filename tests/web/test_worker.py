@@ -150,8 +150,12 @@ def test_a_connection_that_is_closed_already_is_counted_once() -> None:
         assert worker.nr_conns == 1
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [(ASK % b"Connection: close\r\n", 200), (b"none\r\n\r\n", 400), (b"\x16", 400)],
+)
 def test_a_client_that_keeps_its_connection_open_holds_up_nobody(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, status: int
 ) -> None:
     """gunicorn ends connections in the thread that accepts others. It finds them at their end."""
     monkeypatch.setattr(gunicorn_worker, "LINGER_S", 0.05)
@@ -164,8 +168,8 @@ def test_a_client_that_keeps_its_connection_open_holds_up_nobody(
     monkeypatch.setattr(util, "close_graceful", note_and_close)
     with serving() as (_, _, connect):
         client = connect()
-        client.sendall(ASK % b"Connection: close\r\n")
-        assert client.recv(100).startswith(b"HTTP/1.1 200")
+        client.sendall(sent)
+        assert client.recv(100).startswith(b"HTTP/1.1 %d" % status)
         until(lambda: at_end)
     assert at_end == [True]
 

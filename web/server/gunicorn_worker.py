@@ -140,15 +140,18 @@ class Worker(ThreadWorker):
         conn.head_timer.start()
         self._idle.add(conn)
         try:
-            if self._is_spoken_to_in_tls(conn):
-                self.handle_error(None, conn.sock, conn.client, TlsSpokenError())
-                return False
-            goes_on = super().handle(conn)
+            goes_on = self._serve(conn)
         finally:
             self._await_no_head(conn)
         if not goes_on:
             self._see_off(conn)
         return goes_on
+
+    def _serve(self, conn: Any) -> Any:
+        if self._is_spoken_to_in_tls(conn):
+            self.handle_error(None, conn.sock, conn.client, TlsSpokenError())
+            return False
+        return super().handle(conn)
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Count a connection that ends once.
@@ -211,7 +214,8 @@ class Worker(ThreadWorker):
         )
         with suppress(OSError):  # the client may be gone
             write_nonblock(client, head.encode() + body)
-            _read_off(client)
+            if isinstance(exc, ssl.SSLError):  # others are seen off
+                _read_off(client)
         if isinstance(exc, ssl.SSLError):
             client.close()
 
