@@ -2,7 +2,7 @@
 """Command line of Duet ID: the gallery and the recognizer of the service, without HTTP.
 
 The commands are in commands/. Exit status: 0 done, 1 something was refused, 2 wrong use,
-130 Ctrl+C.
+130 Ctrl+C, 143 SIGTERM.
 """
 
 from __future__ import annotations

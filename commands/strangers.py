@@ -74,7 +74,8 @@ def strangers_enroll(
             StrangerEnrolment(stranger_id, person, consent, force=force)
         )
     stored = count_noun(enrolment.additions, "template")
-    click.echo(f"Enrolled: {enrolment.person.person_id}, {stored}")
+    already = f", already there: {enrolment.stored_before}" if enrolment.stored_before else ""
+    click.echo(f"Enrolled: {enrolment.person.person_id}, {stored}{already}")
 
 
 @strangers.command("hide")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from flask.testing import FlaskClient
 import cli
 from gallery.records.strangers import KeptValue, NewClip, StrangerClip
 from gallery.store import open_store
-from tests.support.gallery_parts import clip, embedding
+from recognition.recognizer import Recognizer
+from tests.support.gallery_parts import clip, embedding, make_recognizer
 from tests.support.shapes import assert_error, enroll, media, send
 from tests.support.speakers import identify
 from tests.web.test_metrics import read
@@ -152,6 +154,30 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "stranger_not_found" in refused.output
     nobody = ["strangers", "enroll", stranger_id, "--consent", "yes"]
     assert CliRunner().invoke(cli.cli, nobody).exit_code == 2
+
+
+def test_what_a_person_has_already_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recognizer = make_recognizer(tmp_path, stranger_days=14)
+    monkeypatch.setattr("commands.strangers.open_recognizer", lambda: nullcontext(recognizer))
+    said = [enroll_again(recognizer), enroll_again(recognizer)]
+    recognizer.close()
+    assert said == [
+        "Enrolled: ann, 1 template\n",
+        "Enrolled: ann, 0 templates, already there: 1\n",
+    ]
+
+
+def enroll_again(recognizer: Recognizer) -> str:
+    """Enrol one and the same visitor by the command."""
+    store = recognizer.store
+    store.keep_stranger(
+        NewClip(StrangerClip("clip", (KeptValue(embedding(Modality.FACE, 1), 0.8),)))
+    )
+    (visitor,) = store.list_strangers()[0]
+    new = () if store.list_people().people else ("--name", "Ann")
+    return run(
+        *("strangers", "enroll", visitor.stranger_id, "--person", "ann", "--consent", "yes"), *new
+    )
 
 
 def run(*words: str) -> str:
