@@ -22,7 +22,7 @@ COUNT: Range = (1, 1e6)
 SIZE: Range = (1, 8192)
 RATIO: Range = (0.5, 2)
 DECIBELS: Range = (0, 120)
-MINUTES: Range = (0, 1e6)
+MINUTES: Range = (0, 1_000_000)
 _SHARES = ("_chance", "_share")
 
 _LOOP: Mapping[str, Range] = {
