@@ -14,6 +14,7 @@ from align.texture import measure_texture
 from align.treble import TELEPHONE_DB, measure_treble_db
 from utils.arrays import Float32Array
 from utils.media import (
+    COMPRESSED_PICTURE,
     Clip,
     Coding,
     FaceAnalysis,
@@ -102,7 +103,7 @@ _DARK_FACE = Hint("too_dark", "The face is too dark: turn towards the light.")
 _BRIGHT_FACE = Hint("too_bright", "The face is too bright: turn away from the light.")
 _BLURRED_FACE = Hint("blurred", "The picture is blurred: hold still, or wipe the lens.")
 _POOR_PICTURE = Hint(
-    "compressed_picture",
+    COMPRESSED_PICTURE,
     "The picture is compressed so much that it shows little of a face: send the original file,"
     " or record at a higher bit rate.",
 )

@@ -200,11 +200,10 @@ class Analyser:
     ) -> _Seen:
         """Embed the main person, without faces of somebody else in the same place."""
         analysis = capture.face_analysis
-        is_poor = any(hint.code == "compressed_picture" for hint in capture.hints)
         if not analysis.faces:
             return _Seen(analysis)
         with timed(timings, "face_embedding"):
-            look = self._looking.look(analysis.faces, seeing, is_poor=is_poor)
+            look = self._looking.look(analysis.faces, seeing, is_poor=capture.is_compressed)
         timings["face_embedding"] += seeing.took_ms if seeing else 0.0
         embedding = check(Embedding(look.vector, Modality.FACE, self.encoder_ids.face))
         faces = list(zip(analysis.faces, look.is_odd, strict=True))

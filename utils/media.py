@@ -236,6 +236,10 @@ class MouthFilm:
     sound: Waveform
 
 
+COMPRESSED_PICTURE = "compressed_picture"
+"""Code of the hint that a picture shows little of a face."""
+
+
 @dataclass(frozen=True)
 class Hint:
     """Advice for the person in front of the camera.
@@ -265,3 +269,8 @@ class Capture:
     timings_ms: dict[str, float]
     mouth_film: MouthFilm | None = None
     surroundings: tuple[ImageArray, ...] = ()
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the picture is compressed so much that it shows little of a face."""
+        return any(hint.code == COMPRESSED_PICTURE for hint in self.hints)

@@ -23,7 +23,7 @@ from tests.support.service import Service
 
 TEXTS = {tag: read_texts(tag) for tag in ("en", "ko", "zh")}
 EN = TEXTS["en"]
-MOST_BYTES = 105_000
+MOST_BYTES = 100_000
 NOTE_STATES = """() => {
     window.passed = [];
     const main = document.getElementById("main");

@@ -20,7 +20,10 @@ class Storage {
   }
 }
 
-const FILES = ["common", "console", "kiosk", "verify", "people", "transcribe"];
+const FILES = [
+  ...["common", "console", "recorder", "speakers"],
+  ...["kiosk", "verify", "people", "transcribe"],
+];
 
 /** Texts in English, as the page reads them. */
 export const EN = Object.assign({}, ...(await Promise.all(FILES.map(readTexts))));

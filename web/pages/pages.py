@@ -12,7 +12,7 @@ then remembers), else what the browser prefers, else English.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 
@@ -58,6 +58,12 @@ CONSOLE = {
     "settings": "/console/settings",
 }
 """Pages of the operator, by name, in the order of their navigation."""
+_SHARED_BY: dict[str, Collection[str]] = {
+    "console": CONSOLE,
+    "recorder": ("verify", "people"),
+    "speakers": ("transcribe", "live"),
+}
+"""Files of texts that some pages share, so that the others need not load them."""
 STATIC_ENDPOINTS = frozenset({"pages.static", "restx_doc.static"})
 PAGE_ENDPOINTS = frozenset(
     f"pages.{name}" for name in ("kiosk", "verify", "transcribe", "live", *CONSOLE)
@@ -116,7 +122,7 @@ USABLE_BY: dict[str, tuple[Role, ...]] = {
 
 def text_files(name: str) -> tuple[str, ...]:
     """Name the files of texts that a page uses: the shared ones, and its own if it has one."""
-    shared = (COMMON, "console") if name in CONSOLE else (COMMON,)
+    shared = (COMMON, *(part for part, users in _SHARED_BY.items() if name in users))
     has_own = (TEXTS / "en" / f"{name}.json").exists()
     return (*shared, name) if has_own else shared
 
