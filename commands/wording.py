@@ -228,4 +228,7 @@ def fill(text: str, columns: int) -> str:
 
 @cache
 def _texts(lang: str) -> dict[str, str]:
-    return dict(json.loads((_TEXTS / lang / "common.json").read_text(encoding="utf-8")))
+    texts: dict[str, str] = {}
+    for path in sorted((_TEXTS / lang).glob("*.json")):
+        texts.update(json.loads(path.read_text(encoding="utf-8")))
+    return texts
