@@ -133,6 +133,7 @@ class Probe:
                 speech_s=0.0 if modality == Modality.FACE else self.speech_s,
                 quality=scores[modality],
                 frames=frames if modality == Modality.FACE else 0,
+                is_spoilt=modality == Modality.VOICE and self.capture.is_voice_spoilt,
             )
             for modality, vector in self.vectors.items()
         }

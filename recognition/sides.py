@@ -27,13 +27,15 @@ class Side:
     """What is asked about: an embedding (size,) of one clip by one modality.
 
     `speech_s`: seconds of speech in the clip, 0 = none, or unknown. `frames`: how many show
-    the face, however alike they are, 0 likewise.
+    the face, however alike they are, 0 likewise. `is_spoilt`: a codec, a telephone, a
+    room or noise changes how the voice sounds.
     """
 
     vector: Float32Array
     speech_s: float = 0.0
     quality: Quality = ()
     frames: int = 0
+    is_spoilt: bool = False
 
 
 Sides = Mapping[Modality, Side]
@@ -46,9 +48,11 @@ def clarity(*clips: Mapping[Modality, Side | Float32Array]) -> Clarity:
     A vector, which is of no single clip, does not count. A clip of unknown quality is not
     clear.
     """
+    voices = list(_sides(Modality.VOICE, clips))
     return Clarity(
         face=min(map(_clarity_of, _sides(Modality.FACE, clips)), default=0.0),
-        voice=min(map(_quality_of, _sides(Modality.VOICE, clips)), default=0.0),
+        voice=min(map(_quality_of, voices), default=0.0),
+        is_voice_spoilt=any(voice.is_spoilt for voice in voices),
     )
 
 

@@ -26,6 +26,11 @@ microphone is silent, and so is a face that fewer than three frames of the clip 
 photograph of another day says as little as a stranger of the room does
 (docs/research/norms.md). Frames are counted, not how they differ, so a still with sound
 is not silent.
+
+A codec, a telephone, a room or loud noise spoils a voice: its ratios fall for everybody, the
+person included. The quality of the speech shows little of that. So h of "face only" is
+`SPOILT_VOICE` times as high there (docs/research/norms.md). A voice that is plainly not the
+person's still speaks against them.
 """
 
 from __future__ import annotations
@@ -40,6 +45,8 @@ CLEAR_VOICE = 2.0
 """How many times likelier "face only" is beforehand where the speech is perfectly clear."""
 CLEAR_FACE = 3.0
 """How many times likelier "voice only" is where three frames or more show a clear face."""
+SPOILT_VOICE = 1 / 20
+"""How many times as likely "face only" is where the voice is spoilt."""
 POOR = 0.8
 """Quality up to which nothing is clear: two seconds of speech have it, and noise at 5 dB."""
 _LIMIT = 500.0
@@ -56,10 +63,24 @@ class Story(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Clarity:
-    """How clear face and speech are, in [0, 1]. 0: unknown, or a face of too few frames."""
+    """How clear face and speech are, in [0, 1]. 0: unknown, or a face of too few frames.
+
+    `is_voice_spoilt`: a codec, a telephone, a room or noise changes how the voice sounds.
+    """
 
     face: float = 0.0
     voice: float = 0.0
+    is_voice_spoilt: bool = False
+
+    @property
+    def face_only(self) -> float:
+        """How many times as likely as elsewhere "face only" is beforehand."""
+        return SPOILT_VOICE if self.is_voice_spoilt else _rise(CLEAR_VOICE, self.voice)
+
+    @property
+    def voice_only(self) -> float:
+        """How many times as likely as elsewhere "voice only" is beforehand."""
+        return _rise(CLEAR_FACE, self.face)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +138,8 @@ def weigh(evidence: Evidence, mixed: float) -> dict[Story, float]:
     face = _somebody_else(evidence.face, evidence.face_rival - share)
     odds = {
         Story.BOTH: 1.0,
-        Story.FACE_ONLY: mixed * _rise(CLEAR_VOICE, evidence.clarity.voice) * voice,
-        Story.VOICE_ONLY: mixed * _rise(CLEAR_FACE, evidence.clarity.face) * face,
+        Story.FACE_ONLY: mixed * evidence.clarity.face_only * voice,
+        Story.VOICE_ONLY: mixed * evidence.clarity.voice_only * face,
         Story.NEITHER: _exp(-evidence.both),
     }
     total = sum(odds.values())

@@ -238,6 +238,8 @@ class MouthFilm:
 
 COMPRESSED_PICTURE = "compressed_picture"
 """Code of the hint that a picture shows little of a face."""
+SPOILT_VOICE = frozenset({"compressed_sound", "echo", "narrow_band", "noisy"})
+"""Codes of the hints that a codec, a room, a telephone or noise changes how a voice sounds."""
 
 
 @dataclass(frozen=True)
@@ -274,3 +276,8 @@ class Capture:
     def is_compressed(self) -> bool:
         """Whether the picture is compressed so much that it shows little of a face."""
         return any(hint.code == COMPRESSED_PICTURE for hint in self.hints)
+
+    @property
+    def is_voice_spoilt(self) -> bool:
+        """Whether a codec, a telephone, a room or noise changes how the voice sounds."""
+        return any(hint.code in SPOILT_VOICE for hint in self.hints)

@@ -35,6 +35,13 @@ def test_a_face_of_too_few_frames_is_not_clear(frames: int) -> None:
     assert clarity(clip(1.0, 1.0), photograph) == Clarity(face=0.0, voice=1.0)
 
 
+def test_a_spoilt_voice_in_either_of_two_clips_counts() -> None:
+    spoilt = {Modality.VOICE: Side(VECTOR, quality=(1.0,), is_spoilt=True)}
+    for pair in ((spoilt, clip(1.0, 1.0)), (clip(1.0, 1.0), spoilt)):
+        assert clarity(*pair).is_voice_spoilt
+    assert not clarity(clip(1.0, 1.0)).is_voice_spoilt
+
+
 def test_what_is_missing_is_not_clear() -> None:
     assert clarity({}) == Clarity()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -85,6 +86,17 @@ def test_the_clearer_speech_or_face_the_more_it_must_say(quality: float, share: 
         for each in (Story.FACE_ONLY, Story.VOICE_ONLY):
             odds = [stories[each] / stories[Story.BOTH] for stories in (unknown, known)]
             assert odds[1] / odds[0] == pytest.approx(most**share if each is story else 1.0)
+
+
+def test_a_spoilt_voice_must_speak_against_a_person_more_plainly() -> None:
+    clear = Clarity(face=1.0, voice=1.0)
+    odds = []
+    for clarity in (Clarity(), replace(clear, is_voice_spoilt=True)):
+        stories = weigh(Evidence(face=5.0, voice=-2.0, joint=3.0, clarity=clarity), MIXED)
+        odds.append([stories[s] / stories[Story.BOTH] for s in (Story.FACE_ONLY, Story.VOICE_ONLY)])
+    face_only, voice_only = (spoilt / plain for plain, spoilt in zip(*odds, strict=True))
+    assert face_only == pytest.approx(1 / 20)
+    assert voice_only == pytest.approx(CLEAR_FACE)
 
 
 def test_a_spoilt_fused_score_does_not_outweigh_the_sum() -> None:
