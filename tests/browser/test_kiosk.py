@@ -207,7 +207,8 @@ def test_a_clip_of_nobody(page: Page, tmp_path: Path) -> None:
     expect(page.locator("#problem-hints")).to_contain_text(EN["hint.too_dark"])
 
 
-def test_first_paint_is_light_and_from_here_alone(service: Service, cast: Cast) -> None:
+@pytest.mark.parametrize("tag", TEXTS)
+def test_first_paint_is_light_and_from_here_alone(service: Service, cast: Cast, tag: str) -> None:
     with chromium(cast.enrolled_person) as browser:
         page = page_of(browser)
         answers: list[Response] = []
@@ -216,7 +217,7 @@ def test_first_paint_is_light_and_from_here_alone(service: Service, cast: Cast) 
             answers.append(answer)
 
         page.on("response", note)
-        page.goto(f"{service.url}/kiosk", wait_until="networkidle")
+        page.goto(f"{service.url}/kiosk?lang={tag}", wait_until="networkidle")
         sizes = {
             answer.url: len(answer.body())
             for answer in answers

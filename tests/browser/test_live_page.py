@@ -145,7 +145,8 @@ def test_a_refused_speaker_is_told_why_and_the_next_one_registers(
         page.goto(f"{service.url}/live")
         page.fill("#speaker-name", "bad")
         page.click("#speaker-add")
-        expect(page.locator("#live-problem")).to_have_text("No such name. Why.")
+        why = f"{KO['error.invalid_request']} No such name. Why."
+        expect(page.locator("#live-problem")).to_have_text(why)
         expect(page.locator("#speaker-add")).to_be_enabled()
         assert registrar.asked == ["start_speaker_registration"]
         expect(page.locator("#speaker-status")).to_be_empty()

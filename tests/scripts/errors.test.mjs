@@ -21,6 +21,18 @@ describe("an error of the service", () => {
     assert.equal(error.status, 422);
   });
 
+  it("of a request keeps what the service wrote, behind the page's text", () => {
+    const error = {
+      code: "invalid_request",
+      message: "`limit` is 0.",
+      hint: "Raise it.",
+    };
+    assert.equal(
+      errorFromAnswer(400, { error }, null).message,
+      `${EN["error.invalid_request"]} \`limit\` is 0. Raise it.`,
+    );
+  });
+
   it("without a text of the page keeps the service's words", () => {
     const error = { code: "brand_new", message: "It is so.", hint: "Do this." };
     assert.equal(errorFromAnswer(400, { error }, null).message, "It is so. Do this.");

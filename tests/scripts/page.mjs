@@ -21,11 +21,11 @@ class Storage {
 }
 
 const FILES = [
-  ...["common", "console", "recorder", "speakers"],
+  ...["common", "console", "errors", "recorder", "speakers"],
   ...["kiosk", "verify", "people", "transcribe"],
 ];
 
-/** Texts in English, as the page reads them. */
+/** Texts in English that scripts say. */
 export const EN = Object.assign({}, ...(await Promise.all(FILES.map(readTexts))));
 
 async function readTexts(name) {

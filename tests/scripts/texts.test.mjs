@@ -6,13 +6,14 @@ import { EN } from "./page.mjs";
 
 const { hasText, t } = await import("../../web/pages/static/js/shared/texts.js");
 const format = await import("../../web/pages/static/js/shared/format.js");
+const probability = await import("../../web/pages/static/js/shared/probability.js");
 const { describeReason } =
   await import("../../web/pages/static/js/console/hindrances.js");
 const { formatShare } = await import("../../web/pages/static/js/people/format.js");
 
 describe("texts", () => {
   it("are looked up and filled", () => {
-    assert.equal(t("header.kiosk"), EN["header.kiosk"]);
+    assert.equal(t("header.gone"), EN["header.gone"]);
     assert.equal(t("people.range", { from: 1, to: 20, total: 42 }), "1–20 of 42");
   });
 
@@ -37,8 +38,8 @@ describe("a probability", () => {
       0.996: "99%",
       0.8999: "89%",
     };
-    for (const [probability, text] of Object.entries(cases)) {
-      assert.equal(format.formatPercent(Number(probability)), text, probability);
+    for (const [value, text] of Object.entries(cases)) {
+      assert.equal(probability.formatPercent(Number(value)), text, value);
     }
   });
 
@@ -51,8 +52,8 @@ describe("a probability", () => {
       0.4999: "49%",
       0.5: "50%",
     };
-    for (const [probability, text] of Object.entries(cases)) {
-      assert.equal(format.formatPercent(Number(probability)), text, probability);
+    for (const [value, text] of Object.entries(cases)) {
+      assert.equal(probability.formatPercent(Number(value)), text, value);
     }
   });
 
@@ -64,8 +65,8 @@ describe("a probability", () => {
       [0.5, "sure.likely"],
       [0.49, "sure.doubtful"],
     ];
-    for (const [probability, key] of cases) {
-      assert.equal(format.describeSureness(probability), EN[key]);
+    for (const [value, key] of cases) {
+      assert.equal(probability.describeSureness(value), EN[key]);
     }
   });
 
@@ -76,7 +77,7 @@ describe("a probability", () => {
     );
     const rows = [...page.matchAll(/^\| ([\d.]+) % \| ([a-z ]+) \|$/gm)];
     const documented = rows.map(([, percent, words]) => [Number(percent), words]);
-    const said = format.SURENESS.map(([least, key]) => [
+    const said = probability.SURENESS.map(([least, key]) => [
       Math.round(1000 * least) / 10,
       EN[key].toLowerCase(),
     ]);

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Iterable
 from html import unescape
 from itertools import chain
 from pathlib import Path
@@ -18,10 +19,12 @@ from werkzeug.test import TestResponse
 
 import web.wire.errors
 from align.hints import CODES
+from docs.reference.generate import openapi_document
 from recognition.recognizer import Recognizer
 from tests.support.page_texts import read_texts
 from utils.config import Settings
 from web.factory import create_app
+from web.live.conversation import IdleError, ServiceEndsError
 from web.pages import pages
 
 STATIC = Path(pages.__file__).parent / "static"
@@ -29,6 +32,16 @@ TEMPLATES = Path(pages.__file__).parent / "templates"
 TEXTS = {tag: read_texts(tag) for tag in pages.LANGUAGES}
 PAGES = ("/kiosk", "/verify", "/transcribe", *pages.CONSOLE.values())
 NAMES = ["kiosk", "verify", "transcribe", "live", "swagger", *pages.CONSOLE]
+KIOSK_ASKS = (
+    ("get", "/v1/health"),
+    ("post", "/v1/challenges"),
+    ("post", "/v1/identify"),
+    ("post", "/v1/identifications/{request_id}/feedback"),
+    ("post", "/v1/people"),
+    ("delete", "/v1/people/{person_id}"),
+    ("post", "/v1/people/{person_id}/templates"),
+)
+"""Routes that the scripts of the kiosk ask."""
 KINDS = {key.split(".")[0] for key in TEXTS["en"]}
 
 
@@ -47,7 +60,7 @@ def test_texts_come_with_the_page(page_client: FlaskClient) -> None:
     text = page_client.get("/kiosk?lang=ko").get_data(as_text=True)
     found = re.search(r'<script type="application/json" id="texts">(.*?)</script>', text)
     assert found
-    assert json.loads(found[1]) == pages.texts("ko", "kiosk")
+    assert json.loads(found[1]) == pages.texts("ko", "kiosk", of_scripts=True)
 
 
 @pytest.mark.parametrize("url", [*PAGES, "/"])
@@ -156,15 +169,19 @@ def test_languages_say_the_same() -> None:
             ), (tag, key)
 
 
-def sources_of(page: str) -> str:
-    """The templates and scripts of one page, one after the other."""
+def templates_of(page: str) -> str:
+    """The templates of one page, one after the other."""
     template = (TEMPLATES / f"{page}.html").read_text(encoding="utf-8")
-    files = included_by(template)
+    included = [file.read_text(encoding="utf-8") for file in included_by(template)]
+    return "\n".join([template, *included])
+
+
+def scripts_of(page: str) -> str:
+    """The scripts of one page, one after the other."""
     scripts = {STATIC / "js" / f"{page}.js", STATIC / "js" / "header.js"}
     while more := set().union(*map(imports_of, scripts)) - scripts:
         scripts |= more
-    texts = [file.read_text(encoding="utf-8") for file in [*files, *sorted(scripts)]]
-    return "\n".join([template, *texts])
+    return "\n".join(file.read_text(encoding="utf-8") for file in sorted(scripts))
 
 
 def included_by(template: str) -> list[Path]:
@@ -183,19 +200,30 @@ def imports_of(script: Path) -> set[Path]:
     }
 
 
+def named_texts(sources: str) -> set[str]:
+    """Keys and (ending with a dot) beginnings of keys that templates or scripts name."""
+    named = re.findall(r"""["'`]([a-z]+\.[a-z0-9_]*)(?:["'`]|\$\{)""", sources)
+    return {key for key in named if key.split(".")[0] in KINDS}
+
+
 def used_texts(page: str) -> set[str]:
-    """Keys and (ending with a dot) beginnings of keys that a page and its scripts name."""
-    used = re.findall(r"""["'`]([a-z]+\.[a-z0-9_]*)(?:["'`]|\$\{)""", sources_of(page))
-    return {key for key in used if key.split(".")[0] in KINDS}
+    return named_texts(templates_of(page)) | named_texts(scripts_of(page))
+
+
+def has_text(key: str, texts: Collection[str]) -> bool:
+    return key in texts or any(text.startswith(key) for text in texts)
+
+
+def missing_texts(used: set[str], texts: Collection[str]) -> set[str]:
+    return {key for key in used if not has_text(key, texts)}
 
 
 @pytest.mark.parametrize("page", NAMES)
 def test_every_text_that_a_page_uses_is_in_its_files(page: str) -> None:
-    texts = set(pages.texts("en", page))
-    used = used_texts(page)
-    assert used
-    for key in used:
-        assert key in texts or any(text.startswith(key) for text in texts), key
+    assert missing_texts(used_texts(page), pages.texts("en", page)) == set()
+    said = named_texts(scripts_of(page))
+    assert said
+    assert missing_texts(said, pages.texts("en", page, of_scripts=True)) == set()
 
 
 def test_every_text_is_used() -> None:
@@ -204,9 +232,28 @@ def test_every_text_is_used() -> None:
     assert not {text for text in set(TEXTS["en"]) - used if not text.startswith(beginnings)}
 
 
-def test_hints_and_errors_are_translated() -> None:
+def test_hints_are_translated() -> None:
     assert {f"hint.{code}" for code in CODES} <= set(TEXTS["en"])
-    met_by_programs = {"invalid_request", "content_type", "method_not_allowed", "not_found"}
-    met_by_browsers = {"cross_origin", "host_forbidden", "thumbnail_not_found"}
-    met = web.wire.errors.STATUS.keys() - met_by_programs - met_by_browsers
-    assert {f"error.{code}" for code in met} <= set(TEXTS["en"])
+
+
+def untranslated(codes: Iterable[str], page: str) -> set[str]:
+    """Codes that the scripts of a page have no text for."""
+    return {f"error.{code}" for code in codes} - set(pages.texts("en", page, of_scripts=True))
+
+
+@pytest.mark.parametrize("page", sorted(set(NAMES) - {"kiosk", "swagger"}))
+def test_every_code_has_a_text_on_every_page(page: str) -> None:
+    assert untranslated(web.wire.errors.STATUS, page) == set()
+
+
+def test_every_code_that_the_kiosk_meets_has_a_text() -> None:
+    paths = openapi_document()["paths"]
+    answers = [paths[path][method]["responses"].values() for method, path in KIOSK_ASKS]
+    codes = {*chain.from_iterable(answer.get("x-examples", ()) for answer in chain(*answers))}
+    assert len(codes) > 30
+    assert untranslated(codes, "kiosk") == set()
+
+
+def test_errors_of_a_live_session_have_texts() -> None:
+    ends = {IdleError.code, ServiceEndsError.code}
+    assert {f"live.error.{code}" for code in ends} <= set(TEXTS["en"])

@@ -4,9 +4,9 @@ They are Swagger UI at /, /kiosk, /verify, /people, /transcribe, /live, and the 
 of the operator's console. All files come from the service itself.
 
 Texts come from web/pages/static/i18n, a folder a language: the texts that pages share, and
-a file for each page. The server fills the page with them, the page's scripts read the
-same files for what they say later. The language is what `?lang=` asks for (and a cookie
-then remembers), else what the browser prefers, else English.
+a file for each page. The server fills the page with them, and hands on what its scripts
+say later. NAME.html.json holds what scripts never say. The language is what `?lang=` asks
+for (and a cookie then remembers), else what the browser prefers, else English.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from flask import Blueprint, Response, make_response, render_template, request
@@ -60,6 +61,7 @@ CONSOLE = {
 """Pages of the operator, by name, in the order of their navigation."""
 _SHARED_BY: dict[str, Collection[str]] = {
     "console": CONSOLE,
+    "errors": ("verify", "transcribe", "live", *CONSOLE),
     "recorder": ("verify", "people"),
     "speakers": ("transcribe", "live"),
 }
@@ -95,6 +97,12 @@ blueprint = Blueprint(
     static_folder="static",
     static_url_path="/static",
 )
+# Texts are written as they are: escaped, a Korean sign would take 6 bytes rather than 3
+blueprint.record(
+    lambda state: state.app.jinja_env.policies.update(
+        {"json.dumps_kwargs": {"ensure_ascii": False}}
+    )
+)
 
 
 def headers_for(endpoint: str | None) -> dict[str, str]:
@@ -120,20 +128,20 @@ USABLE_BY: dict[str, tuple[Role, ...]] = {
 """The roles that each page is of use to, the smallest first. Swagger UI shows every route."""
 
 
-def text_files(name: str) -> tuple[str, ...]:
-    """Name the files of texts that a page uses: the shared ones, and its own if it has one."""
-    shared = (COMMON, *(part for part, users in _SHARED_BY.items() if name in users))
-    has_own = (TEXTS / "en" / f"{name}.json").exists()
-    return (*shared, name) if has_own else shared
+def text_files(name: str, *, of_scripts: bool = False) -> list[str]:
+    """Name the files of texts that a page uses, or its scripts: shared ones, and its own."""
+    parts = (COMMON, *(part for part, users in _SHARED_BY.items() if name in users), name)
+    endings = ("",) if of_scripts else ("", ".html")
+    files = [f"{part}{ending}.json" for part, ending in product(parts, endings)]
+    return [file for file in files if (TEXTS / "en" / file).exists()]
 
 
 @cache
-def texts(language: str, name: str) -> dict[str, str]:
-    """The texts of one page in one language, by key."""
+def texts(language: str, name: str, *, of_scripts: bool = False) -> dict[str, str]:
+    """The texts of one page in one language, or of its scripts, by key."""
     translations: dict[str, str] = {}
-    for part in text_files(name):
-        file = TEXTS / language / f"{part}.json"
-        translations |= json.loads(file.read_text(encoding="utf-8"))
+    for file in text_files(name, of_scripts=of_scripts):
+        translations |= json.loads((TEXTS / language / file).read_text(encoding="utf-8"))
     return translations
 
 
@@ -154,7 +162,7 @@ def page(name: str, **values: object) -> Response:
             f"{name}.html",
             page=name,
             lang=language,
-            texts=translations,
+            texts=texts(language, name, of_scripts=True),
             usable_by=USABLE_BY,
             languages=LANGUAGES,
             console=CONSOLE,

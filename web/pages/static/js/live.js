@@ -208,7 +208,8 @@ function nameSpeaker() {
 /** @param {{ code: string, message: string }} notice */
 function showNotice({ code, message }) {
   // Sound was on its way when a registration was refused
-  if (code !== "sound_passed_over") say("live-status", message);
+  if (code === "sound_passed_over") return;
+  say("live-status", code === "too_fast" ? t("live.too_fast") : message);
 }
 
 /** @param {{ code: string, message: string, hint: string }} error */

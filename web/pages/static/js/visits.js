@@ -5,8 +5,9 @@ import { createActions, createButton, showTable } from "./console/table.js";
 import { listVisits, takeBackCorrection } from "./console/visitors.js";
 import { WrongDialog } from "./console/wrong-dialog.js";
 import { buttonById, byId, create, find, inputById } from "./shared/dom.js";
-import { describeSureness, formatMoment, formatPercent } from "./shared/format.js";
+import { formatMoment } from "./shared/format.js";
 import { showError } from "./shared/notice.js";
+import { describeSureness, formatPercent } from "./shared/probability.js";
 import { hasText, t } from "./shared/texts.js";
 
 const PAGE = 50;

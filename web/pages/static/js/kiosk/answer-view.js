@@ -2,8 +2,8 @@
 import { describeSilence, showBars } from "../shared/bars.js";
 import { byId } from "../shared/dom.js";
 import { describeHint } from "../shared/errors.js";
-import { describeSureness } from "../shared/format.js";
 import { showLines, showName } from "../shared/lines.js";
+import { describeSureness } from "../shared/probability.js";
 import { t } from "../shared/texts.js";
 
 /** @import { KioskState } from "./machine.js" */

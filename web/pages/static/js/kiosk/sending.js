@@ -1,7 +1,7 @@
 // Sends a clip and waits for the answer; tells the service when the answer was wrong.
 import { byId } from "../shared/dom.js";
 import { asApiError } from "../shared/errors.js";
-import { formatPercent } from "../shared/format.js";
+import { formatPercent } from "../shared/probability.js";
 import { identify, rejectMatch } from "../shared/service.js";
 import { t } from "../shared/texts.js";
 import { fail, receiveAnswer, rejectName, startSending } from "./machine.js";

@@ -2,8 +2,8 @@
 import { confirmAction } from "../shared/confirm.js";
 import { byId, create, withButtonsDisabled } from "../shared/dom.js";
 import { asApiError } from "../shared/errors.js";
-import { formatPercent } from "../shared/format.js";
 import { LatestTurn } from "../shared/latest-turn.js";
+import { formatPercent } from "../shared/probability.js";
 import { t } from "../shared/texts.js";
 import { CHECK_AGAIN_MS } from "./list.js";
 import { findDuplicates, markDistinct, mergePeople } from "./service.js";

@@ -1,6 +1,6 @@
 // A field for a clip: recorded, or chosen from the files.
 import { byId, find, takeFile } from "./dom.js";
-import { formatPercent } from "./format.js";
+import { formatPercent } from "./probability.js";
 import { recordClip } from "./recorder-dialog.js";
 import { t } from "./texts.js";
 

@@ -47,13 +47,16 @@ export function errorFromAnswer(status, body, retryAfter) {
 }
 
 /**
- * Look up the text of an error code; without one, use what the service wrote.
+ * Look up the text of an error code; without one, use what the service wrote. What is
+ * wrong with a request is in those words alone.
  * @param {string} code
  * @param {(string | undefined)[]} sentences
  */
 export function describeCode(code, sentences) {
-  if (hasText(`error.${code}`)) return t(`error.${code}`);
-  return sentences.filter(Boolean).join(" ") || t("error.internal");
+  const written = sentences.filter(Boolean).join(" ");
+  if (!hasText(`error.${code}`)) return written || t("error.internal");
+  const text = t(`error.${code}`);
+  return code === "invalid_request" ? `${text} ${written}`.trim() : text;
 }
 
 /**

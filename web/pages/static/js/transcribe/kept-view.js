@@ -4,12 +4,8 @@ import { byId, create } from "../shared/dom.js";
 import { asApiError } from "../shared/errors.js";
 import { formatMoment } from "../shared/format.js";
 import { showError } from "../shared/notice.js";
-import {
-  deleteTranscript,
-  listTranscripts,
-  readTranscript,
-} from "../shared/service.js";
 import { t } from "../shared/texts.js";
+import { deleteTranscript, listTranscripts, readTranscript } from "./service.js";
 
 const MOST = 50;
 

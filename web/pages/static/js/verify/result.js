@@ -2,13 +2,9 @@
 import { MODALITIES, describeSilence, showBars } from "../shared/bars.js";
 import { byId, create } from "../shared/dom.js";
 import { describeHint } from "../shared/errors.js";
-import {
-  describeSureness,
-  formatFigure,
-  formatNumber,
-  formatPercent,
-} from "../shared/format.js";
+import { formatFigure, formatNumber } from "../shared/format.js";
 import { showLines } from "../shared/lines.js";
+import { describeSureness, formatPercent } from "../shared/probability.js";
 import { t } from "../shared/texts.js";
 
 /**
