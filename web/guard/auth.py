@@ -73,7 +73,7 @@ def caller() -> Caller | None:
 
 
 def key_state() -> str:
-    """What became of the key of this request: one of KEY_STATES."""
+    """What became of the key of this request, as the field `key` of health states it."""
     if caller() is None:
         return str(g.refused)
     return "good" if _sent_key() else "not_needed"
@@ -298,7 +298,6 @@ class _Guard:
                 log.error("the audit missed refuse %s: %s", reason, error.code)
 
 
-KEY_STATES = ("good", "not_needed", "missing", "unknown", "revoked")
 _REFUSED = {
     "missing": "This service needs an API key.",
     "unknown": "This service does not know the API key.",

@@ -11,14 +11,12 @@ from werkzeug.test import TestResponse
 from gallery.records.keys import Keys
 from gallery.results import Role
 from tests.support.shapes import assert_error, enroll, media, send
-from web.guard.auth import KEY_STATES
 
 AS_KIOSK = {"X-Duet-Role": "kiosk"}
 
 
 def access(client: FlaskClient, headers: dict[str, str]) -> tuple[str, str | None]:
     body = client.get("/v1/health", headers=headers).get_json()
-    assert body["key"] in KEY_STATES
     return body["key"], body["role"]
 
 
