@@ -330,6 +330,8 @@ class TestRunning:
             (LINE + b"Transfer-Encoding: junk\r\n\r\n", 400, "a Transfer-Encoding"),
             (LINE + b"Expect: junk\r\n\r\n", 400, "an Expect"),
             (CHUNKED + b"zz\r\n", 400, "a chunk"),
+            (b"GET /v1/people HTTP/1.1\r\n\r\n", 400, "the header Host"),
+            (b"GET /v1/people HTTP/1.0\r\n\r\n", 403, "Host=''"),
             (b"GET /v1/people HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403, "evil"),
         ],
     )

@@ -150,6 +150,12 @@ def check_keys(settings: Settings, stored: Keys) -> None:
     )
 
 
+def check_host_is_there() -> None:
+    """Refuse HTTP/1.1 without a Host header, as RFC 9112 asks. Raises InvalidRequestError."""
+    if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1" and "Host" not in request.headers:
+        raise InvalidRequestError("A request of HTTP/1.1 must have the header Host. It has none.")
+
+
 def check_host(settings: Settings) -> None:
     """Refuse a Host header that is not a loopback name. Raises HostForbiddenError."""
     host = request.headers.get("Host", "")
@@ -230,6 +236,7 @@ class _Guard:
         """
         g.caller = None
         g.refused = "unknown"
+        check_host_is_there()
         is_open = roles.allowed_roles() == roles.OPEN
         try:
             g.caller = take_role(self.find(_sent_key()))
