@@ -80,7 +80,8 @@ def _create(connection: Connection, new: NewPerson) -> int:
     except PersonExistsError as error:
         raise PersonExistsError(
             error.message,
-            "Leave `create` out to give it to the person who is there, or choose another id.",
+            "To give it to the person who is there, write the id as it is there and leave `create`"
+            " out. For somebody else, choose another id.",
         ) from error
 
 

@@ -317,8 +317,10 @@ def test_what_cannot_be_moved(store: Store) -> None:
         store.move_template("bob", mine, "ann")
     with pytest.raises(PersonNotFoundError):
         store.move_template("ann", mine, "nobody")
-    with pytest.raises(PersonExistsError):
-        store.move_template("ann", mine, NewPerson("bob"))
+    for taken in ("bob", "BOB"):
+        with pytest.raises(PersonExistsError) as refused:
+            store.move_template("ann", mine, NewPerson(taken))
+        assert "write the id as it is there and leave `create` out" in refused.value.hint
     with pytest.raises(InvalidRequestError):
         store.move_template("ann", mine, "ann")
     store.enroll("bob", [face(2, encoder_id="face-2")], replace=True)
