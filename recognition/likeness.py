@@ -10,7 +10,7 @@ alike to the same recording always is.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,16 +83,25 @@ def compare_entries(
         (n, m) log-likelihood ratios by face and voice together. −inf where one of them
         speaks against one person, or nothing can be compared. +inf for one recording.
     """
-    sides = measure(one, calibrations)
-    others = sides if one is other else measure(other, calibrations)
-    cosines = {m: one.vectors[m] @ other.vectors[m].T for m in SINGLE}
+    compared = [m for m in SINGLE if one.has[m].any() and other.has[m].any()]
+    if not compared:
+        return np.full((len(one), len(other)), -np.inf)
+    sides = measure(one, calibrations, compared)
+    others = sides if one is other else measure(other, calibrations, compared)
+    cosines = {m: one.vectors[m] @ other.vectors[m].T for m in compared}
     each = {m: side.part(np.s_[:, None]) for m, side in sides.items()}
     return add_ratios(ratios_of(cosines, each, others, calibrations), cosines)
 
 
-def measure(entries: Entries, calibrations: PerModality[Calibration]) -> dict[Modality, Measured]:
+def measure(
+    entries: Entries,
+    calibrations: PerModality[Calibration],
+    modalities: Sequence[Modality] = SINGLE,
+) -> dict[Modality, Measured]:
     """Measure the scores of entries by face and by voice, before they are compared."""
-    return {m: _measure(entries.vectors[m], entries.has[m], calibrations[m].norm) for m in SINGLE}
+    return {
+        m: _measure(entries.vectors[m], entries.has[m], calibrations[m].norm) for m in modalities
+    }
 
 
 def ratios_of(

@@ -209,7 +209,7 @@ def _look(
     codes: CodeArray, where: BoolArray, vector: Float32Array, sketches: Sketches | None
 ) -> tuple[IndexArray, Float32Array]:
     """Find rows that may be among the nearest, and their cosines, in the fastest way."""
-    if not are_many(where):
+    if not are_many(int(np.count_nonzero(where)), len(where)):
         few = np.flatnonzero(where)
         return few, _score_some(codes, vector, few)
     narrowed = _narrow(codes, where, vector, sketches) if sketches else None

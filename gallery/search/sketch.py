@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numkong
 import numpy as np
 import numpy.typing as npt
 
 from gallery.search.memory import with_room
+from gallery.search.room import Room
 from utils.arrays import BoolArray, Float32Array, IndexArray
 
 SketchArray = npt.NDArray[np.int8]
@@ -30,7 +32,7 @@ Score = Callable[[IndexArray], Float32Array]
 
 DIRECTIONS = 80
 _STEPS = 127
-_ROWS_AT_ONCE = 65_536
+_ROWS_AT_ONCE = 131_072
 # Numkong takes so many rows as one: the sum of a row's products costs more than the products
 _BYTES_AS_ONE = 256
 _ROWS_TO_LEARN = 20_000
@@ -39,7 +41,7 @@ _ROWS_TO_LEARN = 20_000
 _FIRST = 1000
 _LEAST_BAND = 500
 # Of many candidates, about so many are put in order to find these
-_TO_ORDER = 16_000
+_TO_ORDER = 4000
 # Pieces that tell what a share of the rows reaches, and the rows that are read of each
 _SAMPLES = 32
 _SAMPLE_ROWS = 128
@@ -60,6 +62,7 @@ _LEAST_ALONG = 0.62
 MOST = 0.1
 _ROUNDS = 4
 _OUT = np.iinfo(np.int32).min
+_room = Room(_ROWS_AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,18 @@ class Candidates:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Rows (n, directions) that stand for a table, and their lengths beside (n,).
+
+    `places` (n,) says which of the rows they are.
+    """
+
+    places: IndexArray
+    rows: SketchArray
+    beside: SketchArray
+
+
+@dataclass(frozen=True)
 class Cut:
     """What about a share of the rows reach: `along` the directions, and at the `most`."""
 
@@ -111,6 +126,8 @@ class Sketches:
         self._rows = with_room(room, axes.shape[1], np.dtype(np.int8))
         self._beside = with_room(room, 1, np.dtype(np.int8))  # apart: it is read in one piece
         self._used = 0
+        # By how long the table is: a search finds them in one piece, though its caches are cold
+        self._sampled: dict[int, Sample] = {}
 
     def __len__(self) -> int:
         return self._used
@@ -140,43 +157,63 @@ class Sketches:
             share=float(along @ along / max(vector @ vector, 1e-12)),
         )
 
-    def multiply(self, probe: Probe, start: int, end: int) -> ProductArray:
-        """Products (end - start,) of rows with a probe along the directions."""
+    def multiply(self, probe: Probe, start: int, end: int, out: Any = None) -> ProductArray:
+        """Products (end - start,) of rows with a probe along the directions.
+
+        They lie in `out` where that is given.
+        """
         count = end - start
         whole = -(-count // self._as_one) * self._as_one
-        return self._multiply(self._rows[start : start + whole], probe)[:count]
+        return self._multiply(self._rows[start : start + whole], probe, out)[:count]
 
-    def most(self, along: ProductArray, probe: Probe, start: int) -> ProductArray:
-        """Products that the rows from one on reach at the most, with what lies beside."""
-        return _add_beside(along, self._beside[start : start + len(along), 0], probe)
+    def most(
+        self, along: ProductArray, probe: Probe, start: int, out: ProductArray | None = None
+    ) -> ProductArray:
+        """Products that the rows from one on reach at the most, with what lies beside.
+
+        They lie in `out` where that is given.
+        """
+        beside = self._beside[start : start + len(along), 0]
+        return _add_beside(along, beside, probe, None if out is None else out[: len(along)])
 
     def candidates(self, probe: Probe, where: BoolArray, cut: Cut, part: slice) -> Candidates:
         """Take the rows of a part, among those where `where` (n,) is true, from a cut on."""
         parts = []
         for start in range(part.start, part.stop, _ROWS_AT_ONCE):
             end = min(start + _ROWS_AT_ONCE, part.stop)
-            along = self.multiply(probe, start, end)
-            most = self.most(along, probe, start)
-            above = np.flatnonzero((along >= cut.along) | (most >= cut.most))
+            along = self.multiply(probe, start, end, _room.along)
+            most = self.most(along, probe, start, _room.most)
+            above = np.flatnonzero(_room.either((along, cut.along), (most, cut.most)))
             above = above[where[start + above]]
             parts.append(Candidates(above + start, along[above], most[above]))
         return join(parts)
 
     def cut(self, probe: Probe, where: BoolArray, share: float) -> Cut | None:
         """Tell from a sample what about a share of the rows reach. None where fewer count."""
-        sample = _sample_places(len(where))
-        sample = sample[: len(sample) // self._as_one * self._as_one]
-        along = self._multiply(self._rows[sample], probe)
-        most = _add_beside(along, self._beside[sample, 0], probe)
-        both = np.where(where[sample], np.stack([along, most]), _OUT)
-        place = max(1, int(share * len(sample)))
+        sample = self._sample(len(where))
+        along = self._multiply(sample.rows, probe)
+        most = _add_beside(along, sample.beside, probe)
+        both = np.where(where[sample.places], np.stack([along, most]), _OUT)
+        place = max(1, int(share * len(sample.places)))
         along, highest = np.partition(both, -place, axis=1)[:, -place].tolist()
         return None if along == _OUT else Cut(along, highest)
 
-    def _multiply(self, rows: SketchArray, probe: Probe) -> ProductArray:
+    def _sample(self, count: int) -> Sample:
+        """Take rows that stand for the first `count`. They stay until there are more."""
+        sample = self._sampled.get(count)
+        if sample is None:
+            places = _sample_places(count)
+            places = places[: len(places) // self._as_one * self._as_one]
+            sample = Sample(places, self._rows[places], self._beside[places, 0])
+            self._sampled = {count: sample}
+        return sample
+
+    def _multiply(self, rows: SketchArray, probe: Probe, out: Any = None) -> ProductArray:
         """Products (n,) of rows with a probe along the directions. `_as_one` divides n."""
         together = rows.reshape(len(rows) // self._as_one, -1)
-        return np.asarray(numkong.dots_packed(together, probe.packed)).ravel()
+        if out is not None:
+            out = out[: len(rows)].reshape(len(together), self._as_one)
+        return np.asarray(numkong.dots_packed(together, probe.packed, out=out)).ravel()
 
     def _parts(self) -> tuple[SketchArray, SketchArray]:
         return self._rows, self._beside
@@ -205,10 +242,11 @@ class Sketches:
         return steps, np.ceil(np.minimum(beside, 1) * _STEPS).astype(np.int8)
 
 
-def _add_beside(along: ProductArray, beside: SketchArray, probe: Probe) -> ProductArray:
+def _add_beside(
+    along: ProductArray, beside: SketchArray, probe: Probe, out: ProductArray | None = None
+) -> ProductArray:
     """What products are at the most, with what lies beside."""
-    most: ProductArray = beside.astype(np.int32)
-    most *= probe.beside
+    most: ProductArray = np.multiply(beside, np.int32(probe.beside), out=out, dtype=np.int32)
     most += along
     return most
 
@@ -220,9 +258,9 @@ def _sample_places(count: int) -> IndexArray:
     return np.minimum(places, count - 1).ravel()
 
 
-def are_many(where: BoolArray) -> bool:
-    """Whether so many rows count that it is faster to read all codes than these alone."""
-    return bool(np.count_nonzero(where) >= MOST * len(where))
+def are_many(count: int, rows: int) -> bool:
+    """Whether so many of the rows count that it is faster to read all codes than these alone."""
+    return count >= MOST * rows
 
 
 def learn(some: Float32Array, room: int) -> Sketches | None:

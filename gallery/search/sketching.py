@@ -83,7 +83,7 @@ class Sketching:
         if len(rows.keys) < _LEAST_ROWS or layout != rows.layout:
             return 0
         counts = (len(s) for s in made.values() if s is not None)
-        new = sum(m not in made and are_many(rows.has[m]) for m in ALL)
+        new = sum(m not in made and _are_many(rows, m) for m in ALL)
         return new * len(rows.keys) + sum(max(0, len(rows.keys) - count) for count in counts)
 
     def _sketch_meanwhile(self, rows: Snapshot) -> None:
@@ -125,7 +125,7 @@ class Sketching:
         layout, made = self._made
         if layout != rows.layout:
             return None
-        if modality in made or not are_many(rows.has[modality]):
+        if modality in made or not _are_many(rows, modality):
             return made.get(modality)
         table = rows.vectors[modality]
         some = self._decode(np.asarray(table)[sample_rows(len(table))])
@@ -144,6 +144,11 @@ class Sketching:
         if self._failed is None:
             log.warning("searches go without sketches: unexpected %s", type(error).__name__)
         self._failed = _state(rows)
+
+
+def _are_many(rows: Snapshot, modality: Modality) -> bool:
+    """Whether many have the modality, by what is counted already: every search asks."""
+    return are_many(rows.count(modality), len(rows.keys))
 
 
 def _state(rows: Snapshot) -> tuple[int, int]:

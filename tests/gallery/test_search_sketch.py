@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -114,6 +116,19 @@ def test_parts_of_any_length_have_the_same_products(
     np.testing.assert_array_equal(joined.most, most[expected])
 
 
+def test_threads_do_not_share_their_room(vectors: Float32Array, sketches: Sketches) -> None:
+    everybody = np.ones(ROWS, np.bool_)
+
+    def products_of(number: int) -> list[int]:
+        probe = sketches.probe(vectors[number])
+        taken = sketches.candidates(probe, everybody, Cut(500, 9000), slice(0, ROWS))
+        return taken.products.tolist()
+
+    alone = [products_of(number) for number in range(200)]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(products_of, range(200))) == alone
+
+
 def test_whoever_differs_from_the_gallery_is_found(vectors: Float32Array) -> None:
     """Someone who lies beside all directions is as near along them as everybody else."""
     odd = np.zeros(512, np.float32)
@@ -146,6 +161,22 @@ def test_the_best_is_found_wherever_the_likeness_lies() -> None:
     made = sketches.take(np.ones(len(table), np.bool_))
     for some in (sketches, made):
         assert ROWS in find_rows(table, np.ones(len(table), np.bool_), probe, some)
+
+
+def test_a_cut_is_taken_from_the_rows_that_there_are(vectors: Float32Array) -> None:
+    """Who came since the last search counts, too."""
+    sketches = Sketches(learn_axes(vectors[:5000]))
+    sketches.add(vectors[:5000])
+    probe = sketches.probe(vectors[0])
+    before = sketches.cut(probe, np.ones(5000, np.bool_), 0.1)
+    sketches.add(np.repeat(vectors[:1], 5000, axis=0))
+    after = sketches.cut(probe, np.ones(10_000, np.bool_), 0.1)
+    gone = sketches.cut(probe, np.arange(10_000) < 5000, 0.1)
+    assert before is not None
+    assert after is not None
+    assert gone is not None
+    assert after.along > before.along
+    assert gone.along < after.along, "rows out of use do not"
 
 
 def test_short_vectors_are_sketched_whole() -> None:

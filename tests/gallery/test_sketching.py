@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,16 @@ def begin(decoding: Any = decode) -> Sketching:
     made = Sketching(decoding)
     made.begin(7)
     return made
+
+
+def test_no_search_counts_who_has_a_modality() -> None:
+    """A million marks of a modality that nobody has take longer than all else here."""
+    made = begin()
+    totals = {m: ROWS if m == Modality.FACE else 0 for m in ALL}
+    rows = replace(snapshot_of(7), totals=totals, has={})
+    made.keep_up(rows)
+    assert made.of(rows, Modality.FACE) is not None
+    assert made.of(rows, Modality.VOICE) is None
 
 
 @pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])

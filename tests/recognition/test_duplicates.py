@@ -100,6 +100,18 @@ def test_what_cannot_be_compared_is_no_duplicate() -> None:
     cosine = one.vectors[Modality.FACE][0] @ other.vectors[Modality.FACE][1]
     assert llrs[0, 1] == pytest.approx(float(CALIBRATION.llr(cosine)), rel=1e-5)
     assert least_llr(100) > least_llr(1) > 0
+    assert compare_entries(one, entries((None, 1), (None, 2)), CALIBRATIONS).tolist() == [
+        [-np.inf, -np.inf]
+    ]
+
+
+def test_a_voice_that_nobody_has_is_not_looked_at() -> None:
+    """A search of faces alone would compare all their missing voices."""
+    one = entries((1, None), (2, None))
+    faces = Entries({Modality.FACE: one.vectors[Modality.FACE]}, one.has)
+    assert (
+        compare_entries(faces, faces, CALIBRATIONS) == compare_entries(one, one, CALIBRATIONS)
+    ).all()
 
 
 def test_entries_of_one_person_are_listed_until_they_are_merged(
