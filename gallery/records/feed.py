@@ -37,6 +37,7 @@ from sqlalchemy.exc import OperationalError
 from gallery import vectors
 from gallery.damage import DamagedError, is_damage
 from gallery.encryption.sealing import Codec
+from gallery.records import prepared
 from gallery.table_base import Checked
 from gallery.tables import changes, meta, people, templates
 from gallery.vectors import KeyArray, Templates
@@ -92,7 +93,7 @@ _REVISION = select(
 ).where(meta.c.name == "gallery_id")
 _CHANGED = select(changes.c.person_key).where(changes.c.change > bindparam("change")).distinct()
 # `in_` of a list would look at each of them.
-_SOME: Any = bindparam("some", expanding=True)
+_SOME: Any = bindparam(prepared.SOME, expanding=True)
 
 Opened = tuple[int, str, bytes]
 """Owner, source and vector of a template."""
@@ -202,7 +203,7 @@ def count_left_out(connection: Connection) -> int:
     """Count the damaged templates that were left out since all were read, and are still there."""
     rows = sorted(_left_out.get(connection.engine, ()))
     query = select(func.count()).select_from(templates).where(templates.c.key.in_(_SOME))
-    return sum(connection.scalar(query, part) or 0 for part in _parts(rows) if part["some"])
+    return sum(connection.scalar(query, part) or 0 for part in _parts(rows) if part[prepared.SOME])
 
 
 def read_named(
@@ -229,7 +230,7 @@ def _read_named(
     pieces = []
     refs: dict[int, PersonRef] = {}
     for part in _parts(keys):
-        rows = sorted(connection.execute(query, part).all(), key=itemgetter(0, 1))
+        rows = sorted(prepared.ask(connection, query, part[prepared.SOME]), key=itemgetter(0, 1))
         for row in rows:
             if row[0] not in refs:
                 refs[row[0]] = PersonRef(row[0], *row[-2:])
@@ -343,7 +344,7 @@ def _parts(keys: Sequence[int] | None) -> Iterator[dict[str, Any]]:
         return
     ordered = sorted(keys)
     for start in range(0, len(ordered), _MAX_VARIABLES):
-        yield {"some": ordered[start : start + _MAX_VARIABLES]}
+        yield {prepared.SOME: ordered[start : start + _MAX_VARIABLES]}
 
 
 def _whole_people(chunks: Iterator[Sequence[Row[Any]]]) -> Iterator[list[Any]]:

@@ -1,0 +1,35 @@
+"""People near a probe are read by texts that are prepared for lists of some lengths."""
+
+from __future__ import annotations
+
+import pytest
+
+from gallery.records import feed, prepared
+from gallery.store import NewPerson, Store
+from tests.support.templates import templates
+from utils.modality import SINGLE
+
+ENCODERS = {m: f"{m}-1" for m in SINGLE}
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 11])
+def test_a_list_of_any_length_gives_everybody_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(prepared, "_ROUNDED_UP", 4)
+    for number in range(12):
+        store.enroll(NewPerson(f"p{number}"), templates(number))
+    with store.database.read() as connection:
+        keys = sorted(feed.read_people(connection))[:count]
+        pieces, refs = feed.read_named(connection, store.codec, ENCODERS, [*keys, 10**6])
+    assert [piece[m].owners.tolist() for piece in pieces for m in SINGLE] == [keys, keys]
+    assert [refs[key].person_id for key in keys] == [f"p{number}" for number in range(count)]
+
+
+def test_few_texts_are_prepared(store: Store) -> None:
+    """Lists of nearly one length, as of every search, have one."""
+    prepared._prepare.cache_clear()
+    with store.database.read() as connection:
+        for count in range(1, 65):
+            feed.read_named(connection, store.codec, ENCODERS, range(1, count + 1))
+    assert prepared._prepare.cache_info().currsize == 1
