@@ -12,7 +12,7 @@ share of probes whose best person is the one of an exact comparison with all vec
 float32.
 
 Start, memory and search are measured in a process of their own, where matrix products have
-one thread, as in the service.
+one thread and all threads one heap, as in the service.
 `memory` is what the process holds more once the index is loaded and free memory is given
 back, as the service does after a clip; `vectors` are the bytes of the templates.
 PostgreSQL's own memory is not in it: its table and indexes are listed by their size.
@@ -40,7 +40,7 @@ import click
 import numpy as np
 from sqlalchemy import insert, text
 
-from align.heap import release_heap
+from align.heap import bound_heap, keep_heap, release_heap
 from bench.crowds import (
     AT_ONCE,
     RANDOM,
@@ -158,6 +158,8 @@ def measure(
     url: str, count: int, modalities: Sequence[Modality], real: Sequence[str]
 ) -> dict[str, float]:
     """Start, memory, search and enrolment, in this process. `real` as of `open_crowd`."""
+    bound_heap()
+    keep_heap()
     first = modalities[0]
     crowd = open_crowd(real)
     calibrations = shipped_calibrations()
