@@ -22,7 +22,8 @@ def test_a_list_of_any_length_gives_everybody_once(
     with store.database.read() as connection:
         keys = sorted(feed.read_people(connection))[:count]
         pieces, refs = feed.read_named(connection, store.codec, ENCODERS, [*keys, 10**6])
-    assert [piece[m].owners.tolist() for piece in pieces for m in SINGLE] == [keys, keys]
+    (piece,) = pieces
+    assert [piece[m].owners.tolist() for m in SINGLE] == [keys, keys]
     assert [refs[key].person_id for key in keys] == [f"p{number}" for number in range(count)]
 
 
