@@ -143,13 +143,15 @@ def keep(connection: Connection, codec: Codec, new: NewVisit) -> str:
         "request_id": new.request_id,
     }
     key = people.find(connection, new.person_id) if new.person_id else None
+    # The stranger may have been enrolled or deleted since the clip was kept
+    still_there = select(strangers.c.key).where(strangers.c.key == new.stranger)
     connection.execute(
         insert(visits).values(
             visit_id=visit_id,
             at=clock.now_for_terms(connection),
             outcome=new.outcome,
             person_key=key,
-            stranger_key=new.stranger,
+            stranger_key=still_there.scalar_subquery(),
             data=codec.seal(json.dumps(facts).encode(), visit_id),
             sealed_by=codec.key_id,
         )

@@ -64,6 +64,16 @@ def test_two_who_are_one_are_joined(kept: Store) -> None:
     assert gone is None, "who is gone comes not back"
 
 
+def test_a_stranger_who_is_gone_before_the_answer_is_noted_leaves_the_visit(kept: Store) -> None:
+    store = Store(kept.database, terms=Terms(stranger_days=10, visit_days=10))
+    stranger = come_by(store, 1, 0)
+    store.delete_stranger(store.list_strangers()[0][0].stranger_id)
+    asked = (NewVisit("identify", "unknown", stranger=stranger),)
+    store.record_answer("identify", "unknown", person_id=None, named=(), visitors=asked)
+    (visit,) = store.list_visits()
+    assert (visit.stranger_id, visit.asked.outcome) == (None, "unknown")
+
+
 def test_the_visits_of_a_stranger_are_of_the_person_who_is_enrolled(kept: Store) -> None:
     store = Store(kept.database, terms=Terms(stranger_days=10, visit_days=10))
     for name in ("anna", "ben"):
