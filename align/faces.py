@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -339,4 +340,13 @@ def _median_quality(faces: Sequence[AlignedFace]) -> FaceQuality | None:
     if not faces:
         return None
     table = np.array([list(vars(face.quality).values()) for face in faces])
-    return FaceQuality(*np.median(table, axis=0).tolist())
+    median = FaceQuality(*np.median(table, axis=0).tolist())
+    return replace(median, roll_deg=_median_angle_deg([face.quality.roll_deg for face in faces]))
+
+
+def _median_angle_deg(angles_deg: Sequence[float]) -> float:
+    """Median of angles that are near each other: 179° and -179° are two degrees apart."""
+    angles = np.asarray(angles_deg, np.float64)
+    middle = np.degrees(np.angle(np.exp(1j * np.radians(angles)).sum()))
+    beside = np.median((angles - middle + 180) % 360 - 180)
+    return float((middle + beside + 180) % 360 - 180)

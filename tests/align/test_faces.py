@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from align.cascade import detect, pyramid_scales, suppress, to_squares
 from align.detector_networks import load_networks
@@ -279,6 +280,24 @@ def test_a_turned_picture_is_looked_at_upright(detector: FaceDetector, turns: in
     assert np.abs(difference).mean() < 12
     assert analysis.quality is not None
     assert abs(analysis.quality.roll_deg) > 60
+
+
+def test_heads_that_tilt_to_both_sides_upside_down_are_upside_down(detector: FaceDetector) -> None:
+    upright = Image.fromarray(scene(2, (480, 360), 260))
+    tilted = frames_of(*(np.asarray(upright.rotate(deg)) for deg in (-5, 5)))
+    faces = [turn_over(faces[0], (480, 360)) for faces in find_faces(detector, tilted)]
+    frames = frames_of(*(np.ascontiguousarray(frame.image[::-1, ::-1]) for frame in tilted))
+    quality = analyse_faces(frames, [[face] for face in faces], 24).quality
+    assert quality is not None
+    assert abs(quality.roll_deg) > 170
+
+
+def turn_over(face: FaceDetection, size: tuple[int, int]) -> FaceDetection:
+    corners = (np.array(size) - 1 - face.box_xyxy.reshape(2, 2))[::-1]
+    points = np.array(size) - 1 - face.landmarks_xy
+    return FaceDetection(
+        corners.reshape(4).astype(np.float32), points.astype(np.float32), face.score
+    )
 
 
 class Fooled(FirstLook):
