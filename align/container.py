@@ -143,7 +143,7 @@ def open_container(path: Path, kind: MediaKind) -> Iterator[InputContainer]:
 
 
 def demux(container: InputContainer, limits: ReadLimits) -> Demuxed:
-    """Read the packets of the first picture stream and of the sound streams.
+    """Read the packets of the picture stream that is shown, and of the sound streams.
 
     Raises:
         MediaTooLongError: the file is longer than `limits.max_clip_s`.
@@ -171,22 +171,26 @@ def demux(container: InputContainer, limits: ReadLimits) -> Demuxed:
 
 
 def choose_picture(container: InputContainer) -> Track | None:
-    """Choose the first picture stream that can be decoded. None where there is none."""
+    """Choose the picture stream with the default flag, or else the first. None: there is none."""
     return next(iter(_choose_streams(container, "video")), None)
 
 
 def choose_sounds(container: InputContainer) -> list[Track]:
     """Choose the sound streams that can be decoded, the one with the default flag first."""
-    return sorted(_choose_streams(container, "audio"), key=_is_secondary)
+    return _choose_streams(container, "audio")
 
 
 def _choose_streams(container: InputContainer, kind: str) -> list[Track]:
-    """Choose the streams of a kind that can be decoded and are no cover art."""
-    return [
+    """Choose the streams of a kind that can be decoded and are no cover art.
+
+    Those with the default flag come first, as players show and play them.
+    """
+    tracks = [
         Track(stream, stated_end_s=_stated_end_s(stream))
         for stream in container.streams
         if stream.type == kind and not _is_cover(stream) and stream.codec_context is not None
     ]
+    return sorted(tracks, key=_is_secondary)
 
 
 def _is_secondary(track: Track) -> bool:

@@ -55,6 +55,23 @@ def test_every_sound_format_gives_16_khz_mono(tmp_path: Path, suffix: str) -> No
     assert loudest_hz(clip.waveform.samples) == pytest.approx(300, abs=6)
 
 
+@pytest.mark.parametrize(("default", "shown"), [(0, 0), (1, 9), (None, 0)])
+def test_the_picture_track_with_the_default_flag_is_shown(
+    tmp_path: Path, default: int | None, shown: int
+) -> None:
+    grey = grey_frames(25)
+    films = [
+        media.write_video(tmp_path / f"{number}.mp4", [grey[number]] * 5, None, 5)
+        for number in (0, 9)
+    ]
+    path = tmp_path / "both.mkv"
+    flags = [f"-disposition:v:{i}" + (" default" if i == default else " 0") for i in (0, 1)]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(films[0]), "-i"]
+    command += [str(films[1]), "-map", "0", "-map", "1", "-c", "copy", *" ".join(flags).split()]
+    subprocess.run([*command, str(path)], check=True)
+    assert [number_of(frame.image) for frame in read_clip(path, LIMITS).frames] == [shown] * 5
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".heic", ".avif"])
 def test_every_picture_format_gives_one_frame(tmp_path: Path, suffix: str) -> None:
     clip = read_clip(media.write_photo(tmp_path / f"a{suffix}", draw_corners()), LIMITS)
