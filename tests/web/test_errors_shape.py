@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import gzip
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from recognition.recognizer import Recognizer
 from tests.support.shapes import assert_error, enroll, media, send
 from utils.config import Settings
 from utils.errors import BusyError, DuetError, StorageFullError, StoreUnavailableError
 from web.factory import create_app
+from web.wire.errors import where
 
 SECRET = "correct horse battery staple"
 
@@ -349,3 +353,10 @@ def test_a_link_to_the_service_may_be_followed(client: FlaskClient) -> None:
         403,
         "cross_origin",
     )
+
+
+def test_the_log_says_where_a_library_was_called_that_failed_deep_inside() -> None:
+    """A database fails far below the statement that was wrong."""
+    with pytest.raises(OperationalError) as failure, create_engine("sqlite://").begin() as database:
+        database.execute(text("SELECT * FROM nothing"))
+    assert Path(__file__).name in where(failure.value)

@@ -32,6 +32,9 @@ from web.wire.hints import HINTS
 
 log = logging.getLogger("duet.web")
 
+# Folder of the packages that are installed
+_LIBRARIES = "site-packages"
+
 STATUS = {
     "invalid_request": 400,
     "media_missing": 400,
@@ -278,16 +281,20 @@ def where(error: BaseException, frames: int = 6) -> str:
     """Describe the type of an exception and where it was raised, never its text.
 
     The innermost of `frames` frames comes first, then the exceptions that it came from.
+    Where all of them are of libraries, the frame of this project that called them is added.
     One frame is enough where the service works, and something that it needs does not: each
     request says so then.
     """
     parts: list[str] = []
     link: BaseException | None = error
     while link is not None and len(parts) < 4:
-        stack = traceback.extract_tb(link.__traceback__)[::-1][:frames]
+        stack = traceback.extract_tb(link.__traceback__)[::-1]
+        inner = stack[:frames]
+        if frames > 1 and all(_LIBRARIES in frame.filename for frame in inner):
+            inner += [frame for frame in stack if _LIBRARIES not in frame.filename][:1]
         parts.append(
             f"{type(link).__name__} at "
-            + " < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in stack)
+            + " < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in inner)
         )
         link = link.__cause__ or link.__context__
     return " from ".join(parts)
