@@ -157,12 +157,17 @@ def _reading(folder: Path) -> Iterator[None]:
 
 def _restore_to(settings: Settings, chosen: Backup) -> Restored:
     from gallery.backup.restoring import restore as restore_backup
+    from gallery.encryption.rotation import check_same_key
     from gallery.encryption.sealing import codec_of
     from gallery.store import Store
 
+    codec = codec_of(settings)
+    # Before the target is opened: an empty gallery takes the first key that opens it.
+    check_same_key(chosen.manifest.encryption_key, codec.key_id)
+    settings.storage.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = settings.storage.temporary_folder
-    temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = Store(open_target(settings.storage.gallery_url), codec_of(settings))
+    temporary.mkdir(mode=0o700, exist_ok=True)
+    store = Store(open_target(settings.storage.gallery_url), codec)
     try:
         total = sum(chosen.manifest.rows.values())
         with tqdm(total=total, unit="rows", disable=None) as bar:

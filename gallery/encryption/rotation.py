@@ -301,6 +301,15 @@ def _unfinished_rotation(connection: Connection, target: str) -> ConfigError:
     )
 
 
+def check_same_key(stored: str | None, given: str | None) -> None:
+    """Check that what is stored with a key (its id, None = plain) is opened with that one.
+
+    Raises ConfigError.
+    """
+    if stored != given:
+        raise _mismatch(stored or NO_KEY, given or NO_KEY)
+
+
 def _mismatch(stored: str, given: str) -> ConfigError:
     if stored == NO_KEY:
         return ConfigError(

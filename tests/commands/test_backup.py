@@ -139,3 +139,26 @@ def test_what_cannot_be_read_or_written_is_named(
     refused = run("restore", backup.path, "--to", tmp_path / "new")
     assert f"The backup {backup.path} cannot be read" in refused.output
     assert str(ledger) in refused.output
+
+
+def test_a_restore_with_another_key_leaves_the_place_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty gallery takes the first key that it is opened with."""
+    for name in ("right", "wrong"):
+        (tmp_path / name).write_text(new_key())
+    monkeypatch.setenv("DUET_ENCRYPTION_KEY_FILE", str(tmp_path / "right"))
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
+    assert run("people", "create", "ann").exit_code == 0
+    assert run("backup", tmp_path / "kept").exit_code == 0
+    (backup,) = find_backups(tmp_path / "kept")
+    place = tmp_path / "new" / "machine"
+    monkeypatch.setenv("DUET_ENCRYPTION_KEY_FILE", str(tmp_path / "wrong"))
+    assert "is encrypted with the key" in run("restore", backup.path, "--to", place).output
+    monkeypatch.delenv("DUET_ENCRYPTION_KEY_FILE")
+    assert "but no key is set" in run("restore", backup.path, "--to", place).output
+    assert not place.exists()
+    monkeypatch.setenv("DUET_ENCRYPTION_KEY_FILE", str(tmp_path / "right"))
+    done = run("restore", backup.path, "--to", place)
+    assert done.exit_code == 0, done.output
+    assert place.stat().st_mode & 0o777 == 0o700
