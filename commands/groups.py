@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from commands.shared import open_store, print_lines, refusals
+from commands.shared import describe, open_store, print_lines, refusals, report
+from utils.errors import PersonNotFoundError
 from utils.wording import count_noun
 
 if TYPE_CHECKING:
@@ -69,10 +72,11 @@ def groups_show(group_id: str) -> None:
 @click.argument("people", nargs=-1, required=True)
 @refusals
 def groups_add(group_id: str, people: tuple[str, ...]) -> None:
-    """Put PEOPLE, by their ids, into a group."""
+    """Put PEOPLE, by their ids, into a group. Ids of nobody are named, the others count."""
     with open_store() as store:
-        added = sum(store.add_to_group(group_id, person_id) for person_id in people)
+        added, failures = _for_each(people, partial(store.add_to_group, group_id))
     click.echo(f"{count_noun(added, 'person', 'people')} added to {group_id}.")
+    report(failures)
 
 
 @groups.command("remove")
@@ -80,10 +84,26 @@ def groups_add(group_id: str, people: tuple[str, ...]) -> None:
 @click.argument("people", nargs=-1, required=True)
 @refusals
 def groups_remove(group_id: str, people: tuple[str, ...]) -> None:
-    """Take PEOPLE, by their ids, out of a group. They stay in the gallery."""
+    """Take PEOPLE, by their ids, out of a group. They stay in the gallery.
+
+    Ids of nobody are named, the others count.
+    """
     with open_store() as store:
-        removed = sum(store.take_from_group(group_id, person_id) for person_id in people)
+        removed, failures = _for_each(people, partial(store.take_from_group, group_id))
     click.echo(f"{count_noun(removed, 'person', 'people')} taken out of {group_id}.")
+    report(failures)
+
+
+def _for_each(people: Iterable[str], change: Callable[[str], bool]) -> tuple[int, list[str]]:
+    """Change the place of each person. Returns how many were changed, and who is nobody."""
+    changed = 0
+    failures: list[str] = []
+    for person_id in people:
+        try:
+            changed += change(person_id)
+        except PersonNotFoundError as error:
+            failures.append(describe(error))
+    return changed, failures
 
 
 @groups.command("delete")

@@ -146,6 +146,14 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("groups", "list") == "watch\t1\twatched\t30\t관심\n"
     assert run("groups", "show", "watch") == "ann\n"
     assert run("groups", "remove", "watch", "ann") == "1 person taken out of watch.\n"
+    run("people", "create", "bob")
+    some = CliRunner().invoke(cli.cli, ["groups", "add", "watch", "nobody", "ann", "bob"])
+    assert some.exit_code == 1
+    assert some.stdout == "2 people added to watch.\n"
+    assert "Received: 'nobody'" in some.stderr
+    assert run("groups", "show", "watch") == "ann\nbob\n"
+    some = CliRunner().invoke(cli.cli, ["groups", "remove", "watch", "nobody", "ann", "bob"])
+    assert (some.exit_code, some.stdout) == (1, "2 people taken out of watch.\n")
     run("groups", "delete", "watch", "--yes")
     refused = CliRunner().invoke(cli.cli, ["groups", "show", "watch"])
     assert refused.exit_code == 1
