@@ -20,6 +20,14 @@ LOCKS_OUT = (
     " page /people and every route for operators would be closed."
 )
 
+LAST_REVOKED = (
+    "It was the last key of the role admin: the page /people and every route for operators are"
+    " closed now."
+)
+MAKE_ADMIN = (
+    f"Make one with `cli.py keys create --role admin`, or set {PREFIX}API_KEY for the service."
+)
+
 
 @click.group()
 def keys() -> None:
@@ -51,7 +59,7 @@ def keys_create(role: str, label: str, with_admin: bool) -> None:
 
     with open_store() as store:
         keys = Keys(store.database)
-        if _locks_out(keys, Role(role)) and _wants_admin(with_admin):
+        if Role(role) is not Role.ADMIN and _locks_out(keys) and _wants_admin(with_admin):
             _create(keys, Role.ADMIN, "operator")
         _create(keys, Role(role), label)
 
@@ -65,9 +73,9 @@ def _create(keys: Keys, role: Role, label: str) -> None:
     )
 
 
-def _locks_out(keys: Keys, role: Role) -> bool:
-    """Whether nobody would be admin once a key of this role is there."""
-    if role is Role.ADMIN or Settings.from_env().server.api_key:
+def _locks_out(keys: Keys) -> bool:
+    """Whether nobody is admin of a service with keys."""
+    if Settings.from_env().server.api_key:
         return False
     return not any(key.role is Role.ADMIN and key.revoked_at is None for key in keys.list())
 
@@ -79,10 +87,7 @@ def _wants_admin(with_admin: bool) -> bool:
     click.echo(LOCKS_OUT, err=True)
     if is_at_terminal():
         return click.confirm("Make a key of the role admin first?", default=True, err=True)
-    click.echo(
-        f"Make one with `cli.py keys create --role admin`, or set {PREFIX}API_KEY for the service.",
-        err=True,
-    )
+    click.echo(MAKE_ADMIN, err=True)
     return False
 
 
@@ -110,5 +115,9 @@ def keys_revoke(key_id: str) -> None:
     from gallery.records.keys import Keys
 
     with open_store() as store:
-        key = Keys(store.database).revoke(key_id)
+        keys = Keys(store.database)
+        key = keys.revoke(key_id)
+        is_closed = key.role is Role.ADMIN and _locks_out(keys)
     click.echo(f"Revoked {key.key_id} ({key.role}).")
+    if is_closed:
+        click.echo(f"{LAST_REVOKED}\n{MAKE_ADMIN}", err=True)

@@ -233,3 +233,26 @@ def test_the_key_of_the_environment_is_an_admin(
     monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("DUET_API_KEY", "correct horse battery staple")
     assert make_key(None) == ["kiosk"]
+
+
+def test_who_revokes_the_last_admin_key_is_told_that_the_service_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("DUET_API_KEY", raising=False)
+
+    def revoke_a_new_one(role: str) -> str:
+        made = CliRunner().invoke(cli.cli, ["keys", "create", "--role", role, "--with-admin"])
+        key_id = made.stdout.splitlines()[-1].split("_")[1]
+        done = CliRunner().invoke(cli.cli, ["keys", "revoke", key_id])
+        assert done.exit_code == 0
+        assert done.stdout == f"Revoked {key_id} ({role}).\n"
+        return done.stderr
+
+    assert "the last key of the role admin" in (closed := revoke_a_new_one("admin"))
+    assert "cli.py keys create --role admin" in closed
+    assert not revoke_a_new_one("kiosk"), "an admin key was made with it"
+    assert not revoke_a_new_one("admin"), "another is in use"
+    monkeypatch.setenv("DUET_API_KEY", "x" * 40)
+    for line in CliRunner().invoke(cli.cli, ["keys", "list"]).stdout.splitlines():
+        assert not CliRunner().invoke(cli.cli, ["keys", "revoke", line.split()[0]]).stderr
