@@ -129,7 +129,9 @@ class VoiceServer:
             raise UnreachableError(f"There is no connection to {self.url}.") from error
         except requests.exceptions.RequestException as error:
             raise ServerError(
-                "server_address", f"The server is named by its URL. Received: {self.url}"
+                "server_address",
+                f"The server is named by its URL. Received: {self.url!r}",
+                "Begin it with http:// or https://, as http://127.0.0.1:5000.",
             ) from error
         return self._read(answer)
 

@@ -310,7 +310,10 @@ def test_wrong_use(run: Callable[..., Result], folder: Path) -> None:
         ("identify", folder / "ann.wav", "--timeout", "0"),
     ):
         assert run(*words).exit_code == 2, words
-    assert "server_address" in run("list", "--server", "localhost").stderr
+    for address in ("localhost", "127.0.0.1:5000", ""):
+        refused = run("list", "--server", address).stderr
+        assert f"server_address: The server is named by its URL. Received: '{address}'" in refused
+        assert "Begin it with http://" in refused
 
 
 # ---- microphone
