@@ -17,11 +17,13 @@ import numpy as np
 from align.cutting import Cutter
 from align.faces import FaceDetector, FirstLook
 from align.film import RATE_HZ as FILM_HZ
+from align.limits import LEAST_OPENED_S
 from align.mouth_film import MOUTHS, MouthFinder, guess_places
 from utils.arrays import GreyArray
 from utils.beside import beside
-from utils.demand import Demand, Watch
+from utils.demand import Demand
 from utils.media import (
+    AlignedFace,
     Capture,
     Clip,
     FaceDetection,
@@ -39,6 +41,9 @@ Heard = tuple[SpeechAnalysis, int, float]
 
 Hear = Callable[[tuple[Waveform, ...], Callable[[Heard], None]], None]
 """Hears the sounds of a clip, and tells what was heard before it does more with that."""
+
+Show = Callable[[Sequence[AlignedFace]], bool]
+"""Shows the faces so far, in order of time. Returns whether something was done with them."""
 
 # Frames of a film that are kept: those of a minute
 _MOST_FILM = 60 * FILM_HZ
@@ -66,11 +71,12 @@ class Ahead(ExitStack):
         examine: Examine,
         *,
         demand: Demand | None = None,
-        watch: Watch | None = None,
+        watch: Show | None = None,
     ) -> None:
         """Look at no more than `most_frames`. What `examine` makes may meet the `demand`.
 
-        `watch` is given the faces if there are `most_frames`, and one in each so far.
+        `watch` is given the faces so far, if there is one in each frame. It is not where the
+        opening of the clip may be enough, of which other frames are seen.
         """
         super().__init__()
         self._detector = detector
@@ -95,6 +101,8 @@ class Ahead(ExitStack):
     def hear(self, waveforms: tuple[Waveform, ...]) -> None:
         """Begin to hear, unless something is heard already. Without sound no mouth is needed."""
         self._has_sound = bool(waveforms)
+        if self._demand and any(one.duration_s >= LEAST_OPENED_S for one in waveforms):
+            self._watch = None
         if self._hearing is None:
             self._hearing = self.enter_context(beside(partial(self._hear_and_tell, waveforms)))
 
@@ -140,7 +148,7 @@ class Ahead(ExitStack):
 
     def film(self, frame: GreyFrame) -> GreyFrame:
         """Keep the frame, until the face is found in the frames beside it."""
-        if self._has_sound and len(self._film) < _MOST_FILM:
+        if len(self._film) < _MOST_FILM:
             self._film.append(frame)
         return frame
 
@@ -159,6 +167,8 @@ class Ahead(ExitStack):
 
     def _find_mouths(self, faces: Sequence[FaceDetection]) -> bool:
         """Find mouths in the film of the only face of each frame, some at a time."""
+        if not self._has_sound:
+            return False
         film = [one for one in self._film if one.time_s <= self._seen[-1].time_s]
         film = film[: len(film) // MOUTHS * MOUTHS]
         if self.mouths.knows(len(film)):
@@ -185,7 +195,7 @@ class Ahead(ExitStack):
             return False
         aligned = self.cutter.cut(list(zip(self._seen, faces, strict=True)))
         with self._timing("watch"):
-            return self._watch(aligned, self._most_frames)
+            return self._watch(aligned)
 
     def is_enough(self, clip: Clip) -> bool:
         """Examine the opening where the demand allows it: once, as it takes time."""

@@ -118,9 +118,8 @@ class Aligner:
             partial(self._hear, listen=listen),
             limits.most_frames,
             self._examine_opening,
-            demand=demand,
-            # Of an opening it is not known how many frames there will be
-            watch=None if limits.has_opening else watch,
+            demand=demand if limits.is_fast else None,
+            watch=partial(watch, frames=limits.frames) if watch else None,
         )
         capture = self._analyse(path, filename, limits, ahead)
         self._heap.tidy()

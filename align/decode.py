@@ -6,7 +6,9 @@ holds a path of the server.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 from align.audience import Audience, Nobody
@@ -19,6 +21,7 @@ from align.photo import read_photo
 from align.sniff import SNIFF_BYTES, MediaKind, describe, sniff
 from align.sound import decode_sound
 from align.video import decode_frames
+from utils.beside import beside
 from utils.clock import timed
 from utils.errors import MediaCorruptError, MediaEmptyError, MediaNotFoundError, MediaTypeError
 from utils.file_hash import hash_file
@@ -55,7 +58,8 @@ def read_timed(
     `audience` is shown what is there of a video or sound before the rest is.
 
     Returns:
-        The clip, and the milliseconds of "sound" and "decode", which is the rest.
+        The clip, and the milliseconds of "sound", for which the picture waits, and of
+        "decode", which is the rest.
     """
     timings_ms = {"decode": 0.0, "sound": 0.0}
     with timed(timings_ms, "decode"):
@@ -88,28 +92,39 @@ def _read_tracks(
 ) -> Clip:
     with open_container(path, kind) as container:
         tracks = demux(container, limits)
-        with timed(timings_ms, "sound"):
-            sounds = _decode_sounds(tracks, limits)
-        waveforms = tuple(waveform for waveform, _ in sounds)
-        audience.hear(waveforms)
         film = Film(limits.film_s, audience)
-        first_s = tracks.video.first_s or 0.0
-        heard = Clip(
-            frames=(),
-            waveforms=waveforms,
-            duration_s=tracks.duration_s,
-            source_sha256=hash_file(path),
-            missing_s=measure_missing_s(path, kind.demuxer, tracks),
-            sound_starts_s=tuple((track.first_s or 0.0) - first_s for _, track in sounds),
-            coding=measure_coding(tracks),
-        )
+        with beside(partial(_decode_sounds, tracks, limits)) as decoding:
 
-        def is_enough(frames: tuple[Frame, ...]) -> bool:
-            return audience.is_enough(replace(heard, frames=frames, film=film.frames))
+            @cache
+            def hear() -> Clip:
+                """Wait for the sounds, tell the audience, and make the clip without pictures."""
+                with timed(timings_ms, "sound"):
+                    sounds = decoding.result()
+                audience.hear(tuple(waveform for waveform, _ in sounds))
+                return _make_heard(path, kind, tracks, sounds)
 
-        frames = decode_frames(tracks.video, limits, film, audience, ask=is_enough)
-    _refuse_empty(frames, waveforms, tracks, kind)
+            def is_enough(frames: tuple[Frame, ...]) -> bool:
+                return audience.is_enough(replace(hear(), frames=frames, film=film.frames))
+
+            frames = decode_frames(tracks.video, limits, film, audience, ask=is_enough, hear=hear)
+            heard = hear()
+    _refuse_empty(frames, heard.waveforms, tracks, kind)
     return replace(heard, frames=frames, film=film.frames)
+
+
+def _make_heard(
+    path: Path, kind: MediaKind, tracks: Demuxed, sounds: Sequence[tuple[Waveform, Track]]
+) -> Clip:
+    first_s = tracks.video.first_s or 0.0
+    return Clip(
+        frames=(),
+        waveforms=tuple(waveform for waveform, _ in sounds),
+        duration_s=tracks.duration_s,
+        source_sha256=hash_file(path),
+        missing_s=measure_missing_s(path, kind.demuxer, tracks),
+        sound_starts_s=tuple((track.first_s or 0.0) - first_s for _, track in sounds),
+        coding=measure_coding(tracks),
+    )
 
 
 def _decode_sounds(tracks: Demuxed, limits: ReadLimits) -> list[tuple[Waveform, Track]]:

@@ -5,6 +5,7 @@ No file can take the service's time or memory.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,9 @@ LEAST_OPENED_S = 7.0
 Of a shorter one too little is left to be won for what the question costs.
 """
 
+# Share of the frames that a fast answer looks at
+_FAST_SHARE = 3 / 4
+
 _MEBI = 1 << 20
 
 
@@ -36,8 +40,10 @@ class ReadLimits:
 
     - `read_s`: how much of a clip is read, from its start.
     - `max_clip_s`: the longest clip that is accepted.
-    - `max_frames`: how many frames are sampled.
-    - `has_opening`: whether the first seconds may be enough of a longer clip.
+    - `max_frames`: how many frames are sampled, of which a fast answer has three quarters.
+    - `is_fast`: whether less may be seen of a clip (docs/research/views.md): fewer frames, no
+      smoothing of the edges of their blocks, no film after the last of them, and of a longer
+      clip the first seconds alone.
     - `max_sounds`: how many sound tracks are read.
     - `max_side_px`: the longest side of a video frame; larger ones are shrunk.
     - `kept_photo_px`: the most pixels that are kept of a photograph; larger ones are
@@ -52,7 +58,7 @@ class ReadLimits:
     read_s: float = 60.0
     max_clip_s: float = 600.0
     max_frames: int = 12
-    has_opening: bool = False
+    is_fast: bool = False
     max_sounds: int = 4
     max_side_px: int = 1280
     kept_photo_px: int = 24_000_000
@@ -70,18 +76,23 @@ class ReadLimits:
             read_s=settings.read_s,
             max_clip_s=settings.max_clip_s,
             max_frames=settings.max_frames,
-            has_opening=settings.accuracy == "fast",
+            is_fast=settings.accuracy == "fast",
         )
 
     @property
     def of_whole_clip(self) -> ReadLimits:
-        """The same without an opening."""
-        return replace(self, has_opening=False)
+        """The same for an answer that sees all there is."""
+        return replace(self, is_fast=False)
+
+    @property
+    def frames(self) -> int:
+        """How many frames are sampled, evenly over a clip."""
+        return math.ceil(self.max_frames * _FAST_SHARE) if self.is_fast else self.max_frames
 
     @property
     def most_frames(self) -> int:
         """How many frames are decoded at most. Not all of them stay."""
-        return self.max_frames * (2 if self.has_opening else 1)
+        return self.frames * (2 if self.is_fast else 1)
 
 
 class Deadline:

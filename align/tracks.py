@@ -6,6 +6,7 @@ the embeddings (`recognition/agreement.py`). Pure functions, no pixels.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -145,7 +146,7 @@ def select_steady(tracks: Sequence[Track], frame_count: int) -> list[Track]:
     They are seen in a quarter of the frames and at least twice, or once when there are
     fewer than four frames.
     """
-    least = 1 if frame_count < 4 else max(2, round(_STEADY_SHARE * frame_count))
+    least = 1 if frame_count < 4 else max(2, math.ceil(_STEADY_SHARE * frame_count))
     return [track for track in tracks if len(track.frames) >= least]
 
 

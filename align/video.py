@@ -59,14 +59,16 @@ def decode_frames(
     audience: Audience | None = None,
     *,
     ask: Ask | None = None,
+    hear: Callable[[], object] = lambda: None,
 ) -> tuple[Frame, ...]:
-    """Decode at most `limits.max_frames` frames, evenly over the packets of a track.
+    """Decode at most `limits.frames` frames, evenly over the packets of a track.
 
     What cannot be decoded is left out. `film` is shown the frames in between, too, and
     `audience` those that are wanted, as soon as they are decoded.
 
-    Where the limits say that a clip has an opening, `ask` is asked whether what is decoded
-    of it is enough. The opening of a long clip has more frames, which do not stay otherwise.
+    For a fast answer, `ask` is asked whether what is decoded of a longer clip is enough. Its
+    opening has more frames, which do not stay otherwise. `hear` is called before a frame is
+    shown: sounds come first.
 
     Raises:
         MediaTooLargeError: a frame has more than `limits.max_frame_px` pixels, or there
@@ -76,11 +78,14 @@ def decode_frames(
         return ()
     times = [packet.time_s for packet in track.packets]
     keyframes = [packet.is_keyframe for packet in track.packets]
-    even = choose_times(times, keyframes, limits.max_frames)
+    even = choose_times(times, keyframes, limits.frames)
     film = film or Film(0.0)
-    has_opening = limits.has_opening and max(times) >= LEAST_OPENED_S
+    if limits.is_fast:
+        film.end_s = min(film.end_s, max(even) + _SAME_S)
+    has_opening = limits.is_fast and max(times) >= LEAST_OPENED_S
     more = _choose_more(times, keyframes, even) if has_opening else []
-    decoder = _Decoder(track, limits, film, audience or Nobody(), ask=ask if has_opening else None)
+    asked = ask if has_opening else None
+    decoder = _Decoder(track, limits, film, audience or Nobody(), ask=asked, hear=hear)
     for group in plan(times, keyframes, sorted([*even, *more]), film_s=film.end_s):
         decoder.decode(group)
         if decoder.is_late:
@@ -122,8 +127,10 @@ class _Decoder:
         audience: Audience,
         *,
         ask: Ask | None,
+        hear: Callable[[], object],
     ) -> None:
         self._track = track
+        self._hear = hear
         self._film = film
         self._audience = audience
         self._ask = ask
@@ -188,6 +195,7 @@ class _Decoder:
         self._codec.flush_buffers()
 
     def _show(self, picture: av.VideoFrame, time_s: float, matrix: tuple[int, ...] | None) -> None:
+        self._hear()
         self.frames.append(self._audience.see(to_frame(picture, time_s, matrix, self._limits)))
         if self._ask is not None and LEAST_OPENING_S <= time_s <= MOST_OPENING_S:
             is_filmed = self._film.is_dense(0.0, time_s)
@@ -224,6 +232,8 @@ def prepare_codec(codec: Any, limits: ReadLimits, threads: int = _THREADS) -> No
     codec.thread_type = "AUTO"
     codec.thread_count = threads
     codec.options = {"max_pixels": str(limits.max_frame_px)}
+    if limits.is_fast:
+        codec.options |= {"skip_loop_filter": "all"}
 
 
 def measure_shown_s(frame: av.VideoFrame, track: Track) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,22 +11,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from align import decode
 from align.ahead import Ahead, Heard
 from align.aligner import Aligner
 from align.audience import Nobody
 from align.confinement import Confinement
+from align.container import Track
 from align.decode import ReadLimits, read_clip, read_timed
 from align.decoders import Decoders
 from align.faces import FaceDetector, FirstLook
 from align.film import RATE_HZ as FILM_HZ
 from align.mouth_film import MOUTHS, MouthFinder
+from align.sound import decode_sound
 from align.speech import analyse_speech
 from tests.support import media
 from utils.errors import MediaUnreadableError
 from utils.media import Capture, Clip, Frame, GreyFrame, SpeechAnalysis, Waveform
 from utils.settings.capture import CaptureSettings
 
-SETTINGS = CaptureSettings(max_frames=4, accuracy="fast")
+SETTINGS = CaptureSettings(max_frames=5, accuracy="fast")  # of which a fast answer sees 4
 BOUNDS = Confinement(memory_mb=512, processor_s=20, stall_s=20)
 
 # Of these frames every second one is referred to by no other
@@ -148,6 +152,27 @@ def test_frames_that_are_decoded_anew_are_forgotten(decoders: Decoders, sparse: 
     check_same(there, sparse)
 
 
+def test_sound_is_decoded_beside_the_picture(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is awaited before a frame is shown, and not before one is decoded."""
+    is_filmed = threading.Event()
+    original = decode_sound
+
+    def decode_late(track: Track, limits: ReadLimits) -> Waveform | None:
+        assert is_filmed.wait(60)
+        return original(track, limits)
+
+    class Filmed(Witness):
+        def film(self, frame: GreyFrame) -> GreyFrame:
+            is_filmed.set()
+            return super().film(frame)
+
+    monkeypatch.setattr(decode, "decode_sound", decode_late)
+    witness = Filmed()
+    read, _ = read_timed(clip, ReadLimits.from_settings(SETTINGS, 8.0), audience=witness)
+    assert len(read.waveforms) == len(witness.sounds) == 1
+    assert len(witness.frames) == len(read.frames)
+
+
 def test_film_is_told_whole_where_groups_are_decoded_anew(
     decoders: Decoders, short_groups: Path
 ) -> None:
@@ -186,10 +211,11 @@ def test_frames_of_an_opening_that_is_not_enough_do_not_stay(
 ) -> None:
     path = media.write_clip(folder / "on.mp4", person=1, seconds=12.0, fps=10)
     witness = Witness()
-    whole = read_clip(path, ReadLimits.from_settings(SETTINGS, 8.0).of_whole_clip)
+    whole = read_clip(path, ReadLimits.from_settings(SETTINGS, 8.0))
     with decoders.read(path, None, audience=witness) as (clip, _):
         assert witness.asked
-        assert len(witness.frames) > len(clip.frames)
+        assert len(witness.frames) > len(clip.frames) == 4
+        assert clip.frames[-1].time_s > 10
         for ours, theirs in zip(whole.frames + whole.film, clip.frames + clip.film, strict=True):
             np.testing.assert_array_equal(ours.image, theirs.image)
 
@@ -202,7 +228,7 @@ def test_faces_are_those_of_a_look_at_the_whole_clip(
     at_once = Aligner(SETTINGS, lambda path, name, limits, _: decoders.read(path, name, limits))
     ahead = Aligner(SETTINGS, decoders.read)
     here, there = (one.analyse(path).face_analysis for one in (at_once, ahead))
-    assert len(here.faces) == len(there.faces) == 4
+    assert len(here.faces) == len(there.faces) == SETTINGS.max_frames
     for ours, theirs in zip(here.faces, there.faces, strict=True):
         np.testing.assert_array_equal(ours.image, theirs.image)
 

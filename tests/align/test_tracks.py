@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
 from align import tracks as tracks_module
 from align.tracks import Track, View, link, select_candidates, select_others, select_steady
@@ -117,6 +118,13 @@ def test_someone_seen_briefly_counts_only_when_sure() -> None:
     assert choose_main(link([[], [at(100, 100, score=0.9)], *[[]] * 10]), 12) is None
     assert choose_main(link([[], [at(100, 100, score=0.99)], *[[]] * 10]), 12) is not None
     assert choose_main([], 12) is None
+
+
+@pytest.mark.parametrize(("frames", "least"), [(4, 2), (8, 2), (9, 3), (12, 3), (16, 4)])
+def test_steady_is_who_is_seen_in_a_quarter_of_the_frames(frames: int, least: int) -> None:
+    for count in range(1, 6):
+        (track,) = link([[at(100, 100)]] * count + [[]] * (frames - count))
+        assert bool(select_steady([track], frames)) is (count >= least)
 
 
 def test_a_photograph_needs_one_sighting() -> None:
