@@ -22,6 +22,7 @@ from liveness.judges import Judges
 from liveness.opening import Opening
 from recognition import agreement
 from recognition.agreement import Sample
+from recognition.few_faces import FAST_STRETCHES, STRETCHES
 from recognition.hearing import Hearing
 from recognition.looking import Looking
 from recognition.missing import nothing_usable, why_no_face, why_no_voice
@@ -78,7 +79,12 @@ class Analyser:
         self._judges = Judges(settings.liveness, settings.storage.model_dir)
         self._settings = settings
         self._wait_s = wait_s
-        self._looking = Looking(encoders.face, in_turn=settings.capture.accuracy != "thorough")
+        accuracy = settings.capture.accuracy
+        self._looking = Looking(
+            encoders.face,
+            in_turn=accuracy != "thorough",
+            stretches=FAST_STRETCHES if accuracy == "fast" else STRETCHES,
+        )
         self._slots = FairSemaphore(settings.limits.slots)
         self._most_waiting = max(1, settings.limits.threads // 2)
         self._places = FairSemaphore(settings.limits.slots + self._most_waiting)

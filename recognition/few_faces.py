@@ -1,7 +1,7 @@
 """Which faces of a clip are enough to say whose they are. Pure.
 
 Faces of one clip resemble each other, and half of them have nearly the embedding of all. So
-a question looks at the best face of each of six stretches of time, and at each face that
+a question looks at the best face of each of some stretches of time, and at each face that
 looks like none of these. They are enough where faces are clear and their embeddings agree.
 Bounds are measured on real clips (docs/research/views.md).
 """
@@ -19,6 +19,9 @@ from utils.media import AlignedFace
 STRETCHES = 6
 """Stretches of time, as even as can be, of which the best face is taken."""
 
+FAST_STRETCHES = 4
+"""As many for a fast answer."""
+
 # Median quality of faces below which all are needed: dark ones, and very small or blurred ones
 _LEAST_QUALITY = 0.7
 
@@ -34,56 +37,60 @@ _SEEN = (slice(16, 112), slice(16, 96))
 _SQUARE_PX = 8
 
 
-def choose_few(faces: Sequence[AlignedFace]) -> BoolArray:
+def choose_few(faces: Sequence[AlignedFace], stretches: int = STRETCHES) -> BoolArray:
     """Choose faces (n,) that may be enough.
 
     Args:
         faces: of one track, best first.
+        stretches: number of stretches of time.
 
     Returns:
-        (n,) bool. All of them where there are no more than six, or they are not clear.
+        (n,) bool. All of them where there are no more than that, or they are not clear.
     """
     chosen = np.ones(len(faces), np.bool_)
     quality = np.median([face.quality.score for face in faces])
-    if len(faces) <= STRETCHES or quality < _LEAST_QUALITY:
+    if len(faces) <= stretches or quality < _LEAST_QUALITY:
         return chosen
     chosen[:] = False
-    chosen[[stretch.min() for stretch in _divide(faces)]] = True
+    chosen[[stretch.min() for stretch in _divide(faces, stretches)]] = True
     squares = _describe(np.stack([face.image for face in faces]))
     likeness = (squares @ squares[chosen].T).max(axis=1)
     return np.asarray(chosen | (likeness < _ALIKE))
 
 
-def choose_early(faces: Sequence[AlignedFace], frames: int) -> list[tuple[AlignedFace, bool]]:
+def choose_early(
+    faces: Sequence[AlignedFace], frames: int, stretches: int = STRETCHES
+) -> list[tuple[AlignedFace, bool]]:
     """Choose faces that `choose_few` is going to choose if there is one in each of the frames.
 
     Args:
         faces: one of each frame so far, in order of time.
         frames: how many frames there will be.
+        stretches: number of stretches of time.
 
     Returns:
         Each with whether `turn_few` turns it. None where they are not clear so far.
     """
     scores = [face.quality.score for face in faces]
-    if frames <= STRETCHES or not scores or np.median(scores) < _LEAST_QUALITY:
+    if frames <= stretches or not scores or np.median(scores) < _LEAST_QUALITY:
         return []
-    stretches = np.array_split(np.arange(frames), STRETCHES)
-    seen = [stretch for stretch in stretches if stretch[-1] < len(faces)]
-    best = [max(stretch.tolist(), key=lambda i: scores[i]) for stretch in seen]
+    parts = np.array_split(np.arange(frames), stretches)
+    seen = [part for part in parts if part[-1] < len(faces)]
+    best = [max(part.tolist(), key=lambda i: scores[i]) for part in seen]
     return [(faces[i], bool(number % 2)) for number, i in enumerate(best)]
 
 
-def turn_few(faces: Sequence[AlignedFace]) -> BoolArray:
+def turn_few(faces: Sequence[AlignedFace], stretches: int = STRETCHES) -> BoolArray:
     """Say which faces (n,) of one track are mirrored: those of every second stretch."""
     turned = np.zeros(len(faces), np.bool_)
-    turned[np.concatenate(_divide(faces)[1::2])] = True
+    turned[np.concatenate(_divide(faces, stretches)[1::2])] = True
     return turned
 
 
-def _divide(faces: Sequence[AlignedFace]) -> list[IndexArray]:
+def _divide(faces: Sequence[AlignedFace], stretches: int) -> list[IndexArray]:
     """Divide the numbers of faces into stretches of time."""
     by_time = np.argsort([face.time_s for face in faces], kind="stable")
-    return np.array_split(by_time, STRETCHES)
+    return np.array_split(by_time, stretches)
 
 
 def agree(faces: Sample) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gallery.ports import FaceEncoder
 from recognition.agreement import Sample, find_odd_faces
-from recognition.few_faces import agree, choose_few, turn_few
+from recognition.few_faces import STRETCHES, agree, choose_few, turn_few
 from recognition.seeing import Seeing
 from utils.arrays import BoolArray, Float32Array
 from utils.errors import ModelError
@@ -38,18 +38,19 @@ class Look:
 class Looking:
     """Embeds faces. Threads may share it."""
 
-    def __init__(self, encoder: FaceEncoder, *, in_turn: bool) -> None:
+    def __init__(self, encoder: FaceEncoder, *, in_turn: bool, stretches: int = STRETCHES) -> None:
         """Look at each face in one view, if they are many, or in both.
 
         `in_turn`: every second one is mirrored. Their mean stays that of both views
-        (docs/research/views.md).
+        (docs/research/views.md). `stretches`: of how many the best face may be enough.
         """
         self._encoder = encoder
         self._in_turn = in_turn
+        self._stretches = stretches
 
     def begin(self) -> Seeing | None:
         """Begin to look at as few faces of a clip as are enough. None where each view counts."""
-        return Seeing(self._encoder) if self._in_turn else None
+        return Seeing(self._encoder, self._stretches) if self._in_turn else None
 
     def look(
         self,
@@ -87,11 +88,10 @@ class Looking:
         self, faces: Sequence[AlignedFace], few: Seeing | None
     ) -> tuple[Sample, bool]:
         """Embed some of the faces, or all, and say whether it was all."""
-        chosen = choose_few(faces) if few else np.ones(len(faces), np.bool_)
-        if few is None or chosen.all():
+        if few is None or (chosen := choose_few(faces, few.stretches)).all():
             return self.embed(faces), True
         first, others = (np.flatnonzero(rows).tolist() for rows in (chosen, ~chosen))
-        is_turned = turn_few(faces).tolist()
+        is_turned = turn_few(faces, few.stretches).tolist()
         vectors = few.embed([(faces[i], is_turned[i]) for i in first])
         sample = Sample(vectors, _weigh([faces[i] for i in first]))
         if agree(sample):

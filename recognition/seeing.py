@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from gallery.ports import FaceEncoder
-from recognition.few_faces import choose_early
+from recognition.few_faces import STRETCHES, choose_early
 from utils.arrays import Float32Array
 from utils.beside import beside
 from utils.media import AlignedFace
@@ -24,11 +24,13 @@ class Seeing:
     Each is given to the network by itself. So its vector is the same whenever its turn comes.
 
     Attributes:
+        stretches: of time, of which the best face is embedded (`recognition.few_faces`).
         took_ms: what that took before all faces were there.
     """
 
-    def __init__(self, encoder: FaceEncoder) -> None:
+    def __init__(self, encoder: FaceEncoder, stretches: int = STRETCHES) -> None:
         self._encoder = encoder
+        self.stretches = stretches
         self._views: dict[tuple[int, bool], View] = {}  # so that no other face gets the id
         self._vectors: dict[tuple[int, bool], Float32Array] = {}
         self.took_ms = 0.0
@@ -44,7 +46,7 @@ class Seeing:
             Whether there was one that was not embedded yet.
         """
         started = time.perf_counter()
-        early = choose_early(faces, frames)
+        early = choose_early(faces, frames, self.stretches)
         new = self._select_new(early)
         self._embed(new[:1])
         self.took_ms += (time.perf_counter() - started) * 1000

@@ -11,10 +11,17 @@ Listen = Callable[[Waveform], None]
 """Is given the speech of a clip as soon as it is found, while the picture is decoded."""
 
 
-Watch = Callable[[Sequence[AlignedFace], int], bool]
-"""Is given the faces so far, one of each frame in order of time, and the number of frames that
-there will be, while no new one is there. Returns whether it did something with them.
-"""
+class Watch(Protocol):
+    """Looks at the faces of a clip while no new one is there."""
+
+    def __call__(self, faces: Sequence[AlignedFace], frames: int) -> bool:
+        """Do something with the faces so far. Returns whether there was something to do.
+
+        Args:
+            faces: one of each frame so far, in order of time.
+            frames: how many frames there will be.
+        """
+        ...
 
 
 class Demand(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from align.decoders import Decoders
 from align.faces import FaceDetector, analyse_faces
 from align.mouth_film import MOUTHS
 from tests.support import media
+from utils.demand import Demand, Watch
 from utils.errors import MediaTypeError
-from utils.media import Capture, Clip, FaceAnalysis, Frame
+from utils.media import AlignedFace, Capture, Clip, FaceAnalysis, Frame, SpeechAnalysis
 from utils.settings.capture import CaptureSettings
 
 SETTINGS = CaptureSettings(max_frames=4, accuracy="balanced")
@@ -77,7 +78,15 @@ class Work:
         end = self.done.index("read")
         return self.done[:end].count(name), self.done[end:].count(name)
 
-    def analyse(self, path: Path, way: type[Patient]) -> Capture:
+    def analyse(
+        self,
+        path: Path,
+        way: type[Patient],
+        settings: CaptureSettings = SETTINGS,
+        *,
+        demand: Demand | None = None,
+        watch: Watch | None = None,
+    ) -> Capture:
         """Analyse a clip anew, with time for that or without."""
 
         @contextmanager
@@ -89,7 +98,7 @@ class Work:
             yield clip
 
         self.done.clear()
-        return Aligner(SETTINGS, read, film_s=8.0).analyse(path)
+        return Aligner(settings, read, film_s=8.0).analyse(path, demand=demand, watch=watch)
 
 
 def check_same_faces(one: FaceAnalysis, other: FaceAnalysis) -> None:
@@ -175,3 +184,41 @@ def test_time_is_spent_while_the_decoder_is_silent(tmp_path: Path) -> None:
         pass
     decoders.close()
     assert opening.spent
+
+
+class Unmet:
+    """Is content with no opening."""
+
+    def allows(self, speech: SpeechAnalysis, from_s: float, until_s: float) -> bool:
+        """Allow every moment."""
+        del speech, from_s, until_s
+        return True
+
+    def is_met(self, capture: Capture) -> bool:
+        """Want more."""
+        del capture
+        return False
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "seconds", "shown"),
+    [("fast", 4.2, {5}), ("fast", 7.5, set()), ("balanced", 7.5, {6})],
+)
+def test_faces_are_shown_while_a_clip_is_read_that_has_no_opening(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    accuracy: str,
+    seconds: float,
+    shown: set[int],
+) -> None:
+    path = media.write_clip(tmp_path / "a.mp4", person=1, seconds=seconds, fps=10)
+    watched: list[tuple[int, int]] = []
+
+    def watch(faces: Sequence[AlignedFace], frames: int) -> bool:
+        watched.append((len(faces), frames))
+        return False
+
+    settings = CaptureSettings(max_frames=6, accuracy=accuracy)
+    Work(monkeypatch).analyse(path, Patient, settings, demand=Unmet(), watch=watch)
+    assert {frames for _, frames in watched} == shown
+    assert max((faces for faces, _ in watched), default=0) == max(shown, default=0)

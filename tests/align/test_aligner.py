@@ -37,6 +37,14 @@ def aligner() -> Aligner:
 
 
 @pytest.fixture(scope="module")
+def hasty() -> Aligner:
+    """Sees six frames of eight for a fast answer."""
+    made = Aligner(CaptureSettings(max_frames=8, accuracy="fast"))
+    made.load()
+    return made
+
+
+@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("clips")
 
@@ -88,9 +96,9 @@ def long_clip(folder: Path) -> Path:
     return media.write_clip(folder / "long.mp4", person=1, seconds=7.5, fps=10)
 
 
-def test_an_opening_that_is_enough_is_all_that_is_seen(aligner: Aligner, long_clip: Path) -> None:
+def test_an_opening_that_is_enough_is_all_that_is_seen(hasty: Aligner, long_clip: Path) -> None:
     demand = Demanding(from_s=3.4)
-    capture = aligner.analyse(long_clip, demand=demand)
+    capture = hasty.analyse(long_clip, demand=demand)
     (until_s,) = [asked_s for asked_s in demand.asked_s if asked_s >= 3.4]
     times = [face.time_s for face in capture.face_analysis.faces]
     assert len(times) == capture.face_analysis.frames_read >= 4
@@ -102,21 +110,22 @@ def test_an_opening_that_is_enough_is_all_that_is_seen(aligner: Aligner, long_cl
 
 
 def test_a_clip_whose_opening_is_not_enough_is_read_as_any_other(
-    aligner: Aligner, long_clip: Path
+    hasty: Aligner, aligner: Aligner, long_clip: Path
 ) -> None:
     demand = Demanding(is_met=False)
-    there = aligner.analyse(long_clip, demand=demand).face_analysis
+    there = hasty.analyse(long_clip, demand=demand).face_analysis
     here = aligner.analyse(long_clip).face_analysis
     assert demand.shown
-    for ours, theirs in zip(here.faces, there.faces, strict=True):
-        np.testing.assert_array_equal(ours.image, theirs.image)
+    times_s = [face.time_s for face in here.faces]
+    assert len(times_s) == 6
+    assert [face.time_s for face in there.faces] == times_s
 
 
-def test_an_opening_without_one_plain_person_is_not_enough(aligner: Aligner, folder: Path) -> None:
+def test_an_opening_without_one_plain_person_is_not_enough(hasty: Aligner, folder: Path) -> None:
     demand = Demanding()
     frames = media.talking_frames(1, 7.5, 6, (640, 360), face_px=200, others=((2, (0.8, 0.5)),))
     two = media.write_video(folder / "two.mp4", frames, media.speech(1, 7.5), 6)
-    assert aligner.analyse(two, demand=demand).face_analysis.people_in_view == 2
+    assert hasty.analyse(two, demand=demand).face_analysis.people_in_view == 2
     assert demand.asked_s
     assert not demand.shown
 

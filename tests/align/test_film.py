@@ -43,6 +43,28 @@ def test_the_start_of_a_clip_is_filmed_beside_the_frames(clip: Path) -> None:
         np.testing.assert_array_equal(one.image, other.image)
 
 
+def test_a_fast_answer_sees_less_of_a_clip(clip: Path) -> None:
+    fast = ReadLimits.from_settings(CaptureSettings(max_frames=5, accuracy="fast"), 8.0)
+    few = read_clip(clip, fast)
+    whole = filmed(clip, 8.0)
+    assert [frame.time_s for frame in few.frames] == [frame.time_s for frame in whole.frames]
+    assert few.film[-1].time_s <= few.frames[-1].time_s < whole.film[-1].time_s
+    assert times_s(few) == times_s(whole)[: len(few.film)]
+    every = read_clip(clip, fast.of_whole_clip)
+    assert (len(few.frames), len(every.frames)) == (4, 5)
+    assert times_s(every) == times_s(whole)
+
+
+def test_a_fast_answer_sees_the_edges_of_blocks(tmp_path: Path) -> None:
+    path = media.write_clip(
+        tmp_path / "hard.mp4", person=1, seconds=2.0, codec_options={"crf": "40"}
+    )
+    fast = ReadLimits.from_settings(CaptureSettings(max_frames=5, accuracy="fast"))
+    there = read_clip(path, fast).frames[-1].image.astype(float)
+    here = read_clip(path, ReadLimits.from_settings(FEW)).frames[-1].image.astype(float)
+    assert 0.5 < np.abs(there - here).mean() < 10
+
+
 def test_a_film_is_the_picture_without_colour(clip: Path) -> None:
     film = filmed(clip, 3.0)
     frame = film.frames[1]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from recognition.agreement import Sample
-from recognition.few_faces import agree, choose_few
+from recognition.few_faces import FAST_STRETCHES, agree, choose_few
 from recognition.looking import Looking
 from recognition.seeing import Seeing
 from tests.support.asking import identify
@@ -108,6 +108,14 @@ def test_a_question_looks_at_six_faces_and_an_enrolment_at_all() -> None:
     assert sorted(chain.from_iterable(encoder.turned[:6])) == [False] * 3 + [True] * 3
     assert few.vector @ every.vector > 0.9
     assert Looking(encoder, in_turn=False).begin() is None, "thorough"
+
+
+def test_a_fast_answer_looks_at_four_faces() -> None:
+    encoder = CountingFace()
+    looking = Looking(encoder, in_turn=True, stretches=FAST_STRETCHES)
+    looking.look(make_faces([draw(1, second) for second in range(8)]), looking.begin())
+    assert encoder.counts == [1] * 4
+    assert sorted(chain.from_iterable(encoder.turned)) == [False, False, True, True]
 
 
 def test_many_faces_are_seen_in_one_view_in_turn_and_few_in_both() -> None:

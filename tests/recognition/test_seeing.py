@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from recognition.analysis import Analyser
-from recognition.few_faces import choose_early, choose_few, turn_few
+from recognition.few_faces import (
+    FAST_STRETCHES,
+    STRETCHES,
+    choose_early,
+    choose_few,
+    turn_few,
+)
 from recognition.looking import Looking
 from recognition.seeing import Seeing
 from tests.recognition.test_few_faces import CountingFace, draw, make_faces
@@ -29,16 +35,19 @@ def in_order_of_time(faces: list[AlignedFace]) -> list[AlignedFace]:
     return sorted(faces, key=lambda face: face.time_s)
 
 
-@pytest.mark.parametrize("count", [7, 12, 24])
-def test_what_is_chosen_early_is_chosen_in_the_end_and_seen_in_the_same_view(count: int) -> None:
+@pytest.mark.parametrize("stretches", [FAST_STRETCHES, STRETCHES])
+@pytest.mark.parametrize("count", [7, 8, 12, 24])
+def test_what_is_chosen_early_is_chosen_in_the_end_and_seen_in_the_same_view(
+    count: int, stretches: int
+) -> None:
     images = [draw(1)] * count
     for best in range(count):
         faces = make_faces(images, best=best)
-        chosen = zip(faces, choose_few(faces), turn_few(faces), strict=True)
+        chosen = zip(faces, choose_few(faces, stretches), turn_few(faces, stretches), strict=True)
         late = {face.time_s: bool(is_turned) for face, is_in, is_turned in chosen if is_in}
-        early = choose_early(in_order_of_time(faces), count)
+        early = choose_early(in_order_of_time(faces), count, stretches)
         assert {face.time_s: is_turned for face, is_turned in early} == late
-        assert len(early) == 6
+        assert len(early) == stretches
 
 
 def test_a_stretch_that_is_not_over_is_waited_for() -> None:
