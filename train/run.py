@@ -263,6 +263,8 @@ def finish(
     # A task may change its weights before they are published.
     if finalise_weights := getattr(task, "finalise_weights", None):
         metrics = finalise_weights() or metrics
+    if comparison := getattr(task, "comparison", ""):
+        (trainer.run_dir / "comparison.md").write_text(comparison, encoding="utf-8")
     length = {
         "samples": trainer.samples,
         "steps": trainer.step,

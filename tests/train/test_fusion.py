@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from network.frontends.log_mel import FrontendSpec
+from network.serving.card import read_card
+from train.configuration import RunOptions
 from train.data.conditions import (
     NoiseBank,
 )
@@ -347,6 +349,7 @@ def test_gates_learn_to_trust_a_degraded_modality_less(tmp_path: Path) -> None:
     from train.fusion.task import FusionTask, HeldOut
     from train.loop.options import LoopOptions
     from train.loop.trainer import Trainer
+    from train.run import finish
 
     keras.utils.set_random_seed(1)
 
@@ -369,12 +372,14 @@ def test_gates_learn_to_trust_a_degraded_modality_less(tmp_path: Path) -> None:
         {"face": "f-123456", "voice": "v-123456"},
     )
     start = task.validate(False, 0.0)["advantage"]
-    options = LoopOptions(total_steps=150, peak_rate=1e-2, ema_decay=0.9, log_steps=50)
-    trainer = Trainer(task, options, tmp_path)
+    loop = LoopOptions(total_steps=150, peak_rate=1e-2, ema_decay=0.9, log_steps=50)
+    trainer = Trainer(task, loop, tmp_path / "run")
     trainer.run(lambda line: None)
     trainer.use_average()
     clean, degraded = (faces.under(name).vectors for name in ("clean", "random"))
     gate = task.network.get_layer("face_gate")
     assert np.mean(np.asarray(gate(degraded))) < 0.8 * np.mean(np.asarray(gate(clean)))
-    assert task.finalise_in(tmp_path)["advantage"] >= start
-    assert (tmp_path / "comparison.md").read_text().count("|") > 50
+    options = RunOptions("fusion", run_dir=trainer.run_dir, out=tmp_path / "model")
+    finish(trainer, {}, {"training": {}}, options)
+    assert read_card(tmp_path / "model").metrics["dev"]["advantage"] >= start
+    assert (trainer.run_dir / "comparison.md").read_text("utf-8").count("|") > 50

@@ -120,6 +120,8 @@ class FusionTask:
         self._persons = persons
         self.held_out = held_out
         self.encoder_ids = dict(encoder_ids)
+        self.comparison = ""
+        """Tables of `finalise_weights` in Markdown, which go into the folder of the run."""
         self._losses = config["loss"]
         model = config["model"]
         self.network = build_backbone(
@@ -176,15 +178,11 @@ class FusionTask:
         return {"advantage": -choice.objective(*self.held_out.choose, self.fuse)}
 
     def finalise_weights(self) -> dict[str, float]:
-        """`finalise_in` the folder of the run."""
-        return self.finalise_in(Path("data/runs") / self.run_name)
-
-    def finalise_in(self, folder: Path) -> dict[str, float]:
         """Choose the trained gates or the linear fusion, before publishing.
 
         Both get their balance of face and voice anew. The better one on the half of the
-        held-out people that chooses is taken. `comparison.md` in `folder` compares them
-        on the other half.
+        held-out people that chooses is taken. `comparison` compares them on the other
+        half.
 
         Returns:
             The figures of the choice on the other half.
@@ -205,7 +203,8 @@ class FusionTask:
         if trained >= linear:
             self.network.set_weights(linear_weights)
         chosen = "trained" if trained < linear else "linear"
-        _write_comparison(folder, results, chosen, {"linear": linear, "trained": trained})
+        self.comparison = _compare(results, chosen, linear=linear, trained=trained)
+        print(self.comparison, flush=True)
         return choice.summary(results[chosen]) | {
             "advantage": -min(trained, linear),
             "trained_gates": float(chosen == "trained"),
@@ -251,20 +250,14 @@ def _clean_vectors(first: Table, second: Table) -> Float32Array:
     return np.concatenate([table.under("clean").vectors for table in (first, second)])
 
 
-def _write_comparison(
-    folder: Path,
-    results: Mapping[str, choice.Results],
-    chosen: str,
-    objectives: Mapping[str, float],
-) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    text = (
+def _compare(
+    results: Mapping[str, choice.Results], chosen: str, *, linear: float, trained: float
+) -> str:
+    return (
         f"{choice.as_markdown(results)}\n\nChosen: {chosen}. The objective of the choice, on the"
-        f" other half of the people (lower is better): linear {objectives['linear']:.4f},"
-        f" trained {objectives['trained']:.4f}.\n"
+        f" other half of the people (lower is better): linear {linear:.4f}, trained"
+        f" {trained:.4f}.\n"
     )
-    (folder / "comparison.md").write_text(text, encoding="utf-8")
-    print(text, flush=True)
 
 
 def linear_weights(faces: Table, voices: Table) -> tuple[float, float]:
