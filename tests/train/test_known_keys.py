@@ -125,3 +125,27 @@ def test_a_fusion_of_all_files_is_said_by_an_empty_part_of_paths(tmp_path: Path)
         text = text.replace(f'"{name}"', '""')
     file.write_text(text)
     assert read_config("fusion", file)["data"]["dev_face_match"] == ""
+
+
+@pytest.mark.tf
+@pytest.mark.parametrize(
+    ("task", "table", "key", "value"),
+    [
+        ("face", "augment", "flipp", 0.5),
+        ("face", "pairs", "shaer", 0.5),
+        ("voice", "augment", "nois_chance", 0.5),
+        ("voice", "sampling", "bacth_size", 4),
+        ("voice", "data", "channels", ["clean", "fone"]),
+    ],
+)
+def test_a_slip_is_told_before_the_data_are_read(
+    tmp_path: Path, task: str, table: str, key: str, value: object
+) -> None:
+    from train.loop.task import TaskContext
+    from train.tasks import create_task
+
+    config = read_config(task)
+    config.setdefault(table, {})[key] = value
+    slip = "fone" if key == "channels" else key
+    with pytest.raises(ConfigError, match=slip):
+        create_task(task, config, TaskContext(seed=1, shared=tmp_path, min_speech_s=0.5))

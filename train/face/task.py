@@ -261,6 +261,16 @@ def create(config: Mapping[str, Any], context: TaskContext) -> FaceTask:
     """
     data = config["data"]
     network = config["network"]
+    # Before the data are read, which takes minutes: a slip of the pen is told at once
+    augmentation = _options(AugmentOptions, config.get("augment"))
+    pair_options = _options(PairOptions, config.get("pairs"))
+    options = FaceOptions(
+        backbone=network["backbone"],
+        losses=replace(FACE_LOSSES, **fit_fields(LossOptions, config.get("loss", {}))),
+        precision=network.get("precision", "float32"),
+        held_before=network.get("held_before", ""),
+        **fit_fields(FaceOptions, config.get("serving", {})),
+    )
     listing, pairs = _split(data, context)
     batches = FaceBatches(
         listing,
@@ -269,18 +279,11 @@ def create(config: Mapping[str, Any], context: TaskContext) -> FaceTask:
             batch_size=data["batch_size"],
             seed=context.seed,
             resolutions=_resolutions(data),
-            augmentation=_options(AugmentOptions, config.get("augment")),
+            augmentation=augmentation,
             teacher=_teacher_options(config.get("teacher")),
             unlabelled=_read_nameless(config, context.shared),
-            pairs=_options(PairOptions, config.get("pairs")),
+            pairs=pair_options,
         ),
-    )
-    options = FaceOptions(
-        backbone=network["backbone"],
-        losses=replace(FACE_LOSSES, **fit_fields(LossOptions, config.get("loss", {}))),
-        precision=network.get("precision", "float32"),
-        held_before=network.get("held_before", ""),
-        **fit_fields(FaceOptions, config.get("serving", {})),
     )
     return FaceTask(batches, pairs, options)
 

@@ -27,6 +27,7 @@ from train.voice.centring import centre
 from train.voice.dev import VoiceTrials
 from train.voice.sampling import SampleOptions
 from train.voice.sources import read_sources
+from train.voice.variants import check_channels
 from utils.arrays import Float32Array, unit
 from utils.errors import DatasetError
 from utils.fields import fit_fields
@@ -287,22 +288,26 @@ def read_parts(
     `views` asks for batches that hold the crops without variation too, and each crop in
     so many. Other arguments as for `create`.
     """
+    # Before the data are read, which takes minutes: a slip of the pen is told at once
     spec = read_spec(config.get("frontend", {}))
-    sources, trials = read_sources(config, context.seed, context.shared, spec)
-    batches = VoiceBatches(
-        sources,
-        SampleOptions(**fit_fields(SampleOptions, config.get("sampling", {}))),
-        MelAugment(**fit_fields(MelAugment, config.get("augment", {}))),
-        spec,
-        seed=context.seed,
-        clean=views > 0,
-        views=max(views, 1),
-    )
+    sampling = SampleOptions(**fit_fields(SampleOptions, config.get("sampling", {})))
+    augment = MelAugment(**fit_fields(MelAugment, config.get("augment", {})))
     options = VoiceOptions(
         network=_with_tuples(config.get("network", {})),
         losses=replace(VOICE_LOSSES, **fit_fields(LossOptions, config.get("loss", {}))),
         spec=spec,
         serving=ServingOptions(**fit_fields(ServingOptions, config.get("serving", {}))),
+    )
+    check_channels(config["data"])
+    sources, trials = read_sources(config, context.seed, context.shared, spec)
+    batches = VoiceBatches(
+        sources,
+        sampling,
+        augment,
+        spec,
+        seed=context.seed,
+        clean=views > 0,
+        views=max(views, 1),
     )
     return batches, trials, options
 

@@ -60,6 +60,12 @@ class Variant:
         return f"{self.voice}_{self.channel}"
 
 
+def check_channels(data: Mapping[str, Any]) -> None:
+    """Raise ValueError for a channel of a table `[data]` that there is none of."""
+    for channel in (*data["channels"], *data.get("fluent_channels", ())):
+        Variant(1.0, channel)
+
+
 def voices(data: Mapping[str, Any]) -> list[tuple[Variant, Sequence[str]]]:
     """Clean voices of a table `[data]`, with the groups of speakers that have them.
 
