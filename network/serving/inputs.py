@@ -28,6 +28,8 @@ FACE_LAYOUTS = ("nhwc", "nchw")
 VOICE_LAYOUTS = ("ntc", "nct")
 # Heights and widths, in pixels, that a face network may take.
 FACE_SIZES_PX = (32, 512)
+# Of the inputs of a file. Some list hundreds of weights.
+MOST_NAMED = 5
 
 # Scale, mean and std that leave the numbers of a picture as they are
 _AS_THEY_ARE = (1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -62,9 +64,12 @@ class _Input:
         names = runtime.input_names
         if len(names) != 1 or (self.name and names != (self.name,)):
             named = f" named {self.name}" if self.name else ""
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
             raise ModelError(
-                f"A face or voice network must have one input{named}. Received: {', '.join(names)}",
-                "Export the network with this input alone.",
+                f"A face or voice network must have one input{named}. Received:"
+                f" {', '.join(names[:MOST_NAMED])}{more}",
+                "Where the others are weights, cli.py models fold FILE TARGET takes them out."
+                " Else export the network with this input alone.",
             )
         declared = runtime.input_shapes[0]
         if declared and not fits(expected[layout], declared):

@@ -176,6 +176,22 @@ def test_two_inputs_and_no_network_at_all(tmp_path: Path) -> None:
     (tmp_path / "b.onnx").write_bytes(b"not a network")
     message = refuse_model("face", tmp_path / "b.onnx", tmp_path / "face")
     assert "onnxruntime cannot load" in message
+    assert "Fetch the file again" in message
+    assert "cli.py doctor" not in message, "which looks at the models in use"
+
+
+def test_many_inputs_are_not_all_named(tmp_path: Path) -> None:
+    """Some files list all their weights as inputs."""
+    shape: list[str | int] = ["n", 3, 112, 112]
+    names = ["x", *(f"weight{number}" for number in range(300))]
+    many = picture_network(
+        tmp_path / "a.onnx",
+        helper.make_node("Sum", names, ["out"]),
+        inputs=dict.fromkeys(names, shape),
+    )
+    message = refuse_model("face", many, tmp_path / "face")
+    assert "Received: x, weight0, weight1, weight2, weight3 and 296 more" in message
+    assert "cli.py models fold" in message
 
 
 def test_the_output_is_chosen_where_there_are_several(tmp_path: Path) -> None:

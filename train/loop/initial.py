@@ -152,7 +152,8 @@ def _read_weights(file: Path) -> Weights:
         # with its whole path.
         raise ModelError(
             f"--init needs a folder with a trained network, model.keras. Received:"
-            f" {_folder_name(file)} ({type(error).__name__})"
+            f" {_folder_name(file)} ({type(error).__name__})",
+            "Name the folder of a model, such as best_model/voice, or models/best of a run.",
         ) from error
     return {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
 
