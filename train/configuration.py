@@ -6,6 +6,7 @@ TensorFlow.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,6 +37,9 @@ SOURCES = (
 PARTS_OF_PATHS = "_match"
 # In the folder of a run: the configuration that it runs with, options filled in.
 CONFIG_FILE = "config.toml"
+# What Python says of an option that a dataclass or a backbone lacks.
+UNREAD_KEY = re.compile(r"unexpected keyword argument '(\w+)'")
+HEIR = "voice_campplus"
 COPY = "Copy one from train/configs/ and change that."
 
 
@@ -137,6 +141,27 @@ def read_config(
     return config
 
 
+def read_inheriting(file: Path, data: Path | None) -> dict[str, Any]:
+    """Read the configuration of a voice network that can inherit CAM++.
+
+    Raises ConfigError, also where its backbone is another or it names no file for CAM++.
+    """
+    config = read_config("voice", file, data=data)
+    backbone = config.get("network", {}).get("backbone")
+    if backbone != HEIR:
+        raise ConfigError(
+            f"Only the backbone {HEIR} inherits CAM++. Received: backbone={backbone!r} in"
+            f" {file.name}",
+            "Copy train/configs/voice_campplus.toml and change that.",
+        )
+    if not config.get("teacher", {}).get("network"):
+        raise ConfigError(
+            f"network of [teacher] names the file for CAM++ itself. {file.name} has none.",
+            "Copy train/configs/voice_campplus.toml and change that.",
+        )
+    return config
+
+
 def save_config(run_dir: Path, config: Mapping[str, Any], loop: LoopOptions) -> None:
     """Write the configuration of a run into its folder, as TOML.
 
@@ -200,6 +225,10 @@ def as_config_error() -> Iterator[None]:
     except KeyError as error:
         raise ConfigError(f"The configuration lacks the key {error}.", COPY) from error
     except (TypeError, ValueError, OverflowError) as error:
+        if unread := UNREAD_KEY.search(str(error)):
+            raise ConfigError(
+                f"A configuration holds only keys that are read. Received: {unread[1]}", COPY
+            ) from error
         raise ConfigError(
             f"The configuration has an unknown key or an unfit value: {error}", COPY
         ) from error
@@ -207,7 +236,7 @@ def as_config_error() -> Iterator[None]:
 
 def _parse(file: Path) -> dict[str, Any]:
     try:
-        config = tomllib.loads(file.read_text(encoding="utf-8"))
+        config = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # editors of Windows mark it
     except OSError as error:
         raise ConfigError(
             f"A configuration must be a readable file. Received: {file.name} ({error.strerror})",

@@ -2,7 +2,7 @@
 
 The configurations of `train/configs/` say it: a value is of the kind that theirs is, and
 of the loop's options of the kind of their defaults. Tables that become options (such as
-`[loop]`) know their keys by themselves, so here the others' are checked. A slip of the
+`[loss]`) know their keys by themselves, so here the others' are checked. A slip of the
 pen would be passed over there, and the default taken.
 """
 
@@ -50,7 +50,7 @@ def check_keys(config: Mapping[str, Any], task: str, file: str) -> None:
             continue
         if not isinstance(table, dict):
             raise ConfigError(f"[{name}] must be a table in {file}. Received: {name} = {table!r}")
-        if name in PLAIN.get(task, ("data",)):
+        if name in (*OF_LOOP, *PLAIN.get(task, ("data",))):
             _refuse_unknown(f"keys of [{name}]", set(table) - set(tables[name]), tables[name], file)
         of_backbone = name == "network" and task in OF_BACKBONES
         for key, value in table.items():

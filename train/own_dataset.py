@@ -22,6 +22,8 @@ from utils.settings.capture import CaptureSettings
 from utils.wording import count_noun
 
 NAME = "dataset"
+# Exit statuses above it name a signal.
+INTERRUPTED = 128
 LEAST_PEOPLE = FEWEST_HELD_OUT + 2
 PREPARED = Path("data/cache/dataset")
 OUT = Path("my_models")
@@ -95,7 +97,8 @@ def prepare_all(dataset: Path, settings: CaptureSettings, out: Path = PREPARED) 
 def train_on(data: OwnData, options: dict[str, Any], train: Train) -> int:
     """Fine-tune the networks on the data. Returns the highest exit status.
 
-    `options` are those of `RunOptions` for both of them.
+    What a signal stops is not followed by the next network. `options` are those of
+    `RunOptions` for both of them.
     """
     status = 0
     for name, people in (("face", data.face_people), ("voice", data.voice_people)):
@@ -104,6 +107,8 @@ def train_on(data: OwnData, options: dict[str, Any], train: Train) -> int:
             continue
         click.echo(f"\nThe {name} network is fine-tuned on {people} people.")
         status = max(status, train(run_options(name, data.folder, options)))
+        if status > INTERRUPTED:
+            return status
     click.echo(
         f"\nThe models are in {OUT}. Calibrate them, then serve with them:\n"
         f"  cli.py calibrate FOLDER --model-dir {OUT}\n  DUET_MODEL_DIR={OUT} make run"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -39,6 +41,8 @@ DATA_FILE = "data.txt"
 NO_LENGTH = {"total_steps": 0, "epochs": 0.0, "budget_minutes": 0.0}
 # Exit status: trained, but the present model stays.
 NOT_REPLACED = 3
+# Exit status, with the number of a signal: stopped by it, as shells name that.
+STOPPED = 128
 
 
 def train(options: RunOptions, config: Mapping[str, Any], min_speech_s: float) -> int:
@@ -50,7 +54,8 @@ def train(options: RunOptions, config: Mapping[str, Any], min_speech_s: float) -
         min_speech_s: Least net speech that the service embeds, in seconds.
 
     Returns:
-        0, or `NOT_REPLACED` where the present model stays.
+        0, `NOT_REPLACED` where the present model stays, or `STOPPED` and the number of
+        the signal that stopped it: nothing is published then.
 
     Raises:
         ConfigError: See `train.tasks.create_task`.
@@ -73,7 +78,7 @@ def train(options: RunOptions, config: Mapping[str, Any], min_speech_s: float) -
             metrics = trainer.run(print_line)
     if trainer.stopping:
         print(f"Stopped at step {trainer.step}. Start it again to continue.")
-        return 0
+        return STOPPED + trainer.stop_signal
     return finish(trainer, metrics, about, options)
 
 
@@ -111,8 +116,15 @@ def start(options: RunOptions, config: Mapping[str, Any], min_speech_s: float) -
     if tuned and not begun:
         fine_tune.save_start_metrics(run_dir, trainer.validate(full=True))
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: trainer.stop())
+        signal.signal(number, lambda number, _: _stop(trainer, number))
     return trainer
+
+
+def _stop(trainer: Trainer, number: int) -> None:
+    """Ask a training to stop. A step or a validation may take a while: it is said."""
+    trainer.stop(number)
+    # Not by print: the signal may come while it writes.
+    os.write(sys.stderr.fileno(), b"Stopping once the present step is over, with a checkpoint.\n")
 
 
 def is_fine_tuning(options: RunOptions, config: Mapping[str, Any]) -> bool:

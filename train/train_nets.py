@@ -35,10 +35,11 @@ import click
 from train.configuration import MODELS, TASK_NAMES, RunOptions, default_folder
 from train.known_ranges import RANGES
 from utils.config import ROOT, Settings
-from utils.errors import DuetError
+from utils.errors import DuetError, say_body
 from utils.finite_range import FiniteRange
 from utils.path_option import PathOption
 from utils.terminal_command import TerminalGroup
+from utils.whole_file import check_place
 
 PATH = PathOption(path_type=Path)
 SEED = click.IntRange(0, 2**32 - 1)
@@ -137,7 +138,7 @@ def main(context: click.Context, /, dataset: Path | None, **lengths: int | None)
         data = prepare_all(folder, settings)
         status = train_on(data, given, lambda o: train_network(o, settings.min_speech_s))
     except DuetError as error:
-        raise click.ClickException(f"{error.message.rstrip('.')}. {error.hint}".strip()) from error
+        raise click.ClickException(f"{error.code}: {say_body(error.to_dict())}") from error
     context.exit(status)
 
 
@@ -159,11 +160,19 @@ def run_options(name: str, values: Mapping[str, Any]) -> RunOptions:
 def train_network(options: RunOptions, min_speech_s: float) -> int:
     """Train and publish a network. See `train.run.train`."""
     config = options.read_config()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Before hours of work that would end with nothing.
+    for folder in (options.run_folder, options.model_folder):
+        check_place(folder)
+    quiet_tensorflow()
     # TensorFlow takes seconds to import.
     from train.run import train
 
     return train(options, config, min_speech_s)
+
+
+def quiet_tensorflow() -> None:
+    """Keep TensorFlow from telling what it runs on. This must come before its import."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def training_command(name: str) -> click.Command:
@@ -183,7 +192,7 @@ def train_and_exit(options: RunOptions) -> None:
     try:
         status = train_network(options, Settings.from_env().capture.min_speech_s)
     except DuetError as error:
-        raise click.ClickException(f"{error.message.rstrip('.')}. {error.hint}".strip()) from error
+        raise click.ClickException(f"{error.code}: {say_body(error.to_dict())}") from error
     click.get_current_context().exit(status)
 
 

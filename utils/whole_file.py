@@ -57,6 +57,26 @@ def whole_files(*files: Path) -> Iterator[tuple[Path, ...]]:
             partial.unlink(missing_ok=True)
 
 
+def check_place(folder: Path) -> None:
+    """Check that a folder can be made and written to, before work that ends with a file in it.
+
+    Nothing is made. Raises OutputError.
+    """
+    places = (folder, *folder.absolute().parents)
+    # `lexists`: a link that leads nowhere is in the way, too.
+    there = next(place for place in places if os.path.lexists(place))
+    if not there.is_dir():
+        raise OutputError(
+            f"The output needs a folder. A file is in its place. Received: {folder}",
+            "Name another folder.",
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"The folder of the output must be writable. Received: {folder}",
+            "Name another folder, or change its owner.",
+        )
+
+
 def _refuse_device(file: Path) -> None:
     """Raise OutputError for a place that is no file, such as /dev/null, or a pipe."""
     is_device = file.absolute().parent == DEVICES or (file.exists() and not file.is_file())

@@ -307,6 +307,8 @@ def test_hold_out_keeps_people_apart(listing: Listing) -> None:
     assert len(rest.items) + len(held.items) == 24
     with pytest.raises(DatasetError, match="at least 7 identities"):
         hold_out(Listing(listing.root, listing.items[:9]), 0.1, seed=1)
+    with pytest.raises(DatasetError, match=r"left to train on\. Received: held_out=1"):
+        hold_out(listing, 1.0, seed=1)
 
 
 def test_held_out_pairs_are_within_and_across_people(listing: Listing, tmp_path: Path) -> None:

@@ -8,8 +8,15 @@ from typing import Any
 
 import pytest
 
-from train.configuration import CONFIG_FILE, TASK_NAMES, read_config, save_config
-from train.known_keys import CONFIGS, OF_BACKBONES, PLAIN, check_keys, examples
+from train.configuration import (
+    CONFIG_FILE,
+    TASK_NAMES,
+    as_config_error,
+    read_config,
+    read_inheriting,
+    save_config,
+)
+from train.known_keys import CONFIGS, OF_BACKBONES, OF_LOOP, PLAIN, check_keys, examples
 from train.loop.options import LoopOptions
 from utils.errors import ConfigError
 
@@ -48,6 +55,9 @@ def test_what_nothing_reads_is_refused(task: str) -> None:
         with pytest.raises(ConfigError, match=r"no such keys of .*bacth_size") as caught:
             check_keys({"task": task, name: {"bacth_size": 4}}, task, "mine.toml")
         assert "Known are " in caught.value.hint
+    for name in set(OF_LOOP) & set(examples(task)):
+        with pytest.raises(ConfigError, match=rf"no such keys of .{name}.\. Received: epocs"):
+            check_keys({"task": task, name: {"epocs": 4}}, task, "mine.toml")
     with pytest.raises(ConfigError, match=r"no such tables\. Received: lop in"):
         check_keys({"task": task, "lop": {}}, task, "mine.toml")
     with pytest.raises(ConfigError, match="must be a table"):
@@ -149,3 +159,28 @@ def test_a_slip_is_told_before_the_data_are_read(
     slip = "fone" if key == "channels" else key
     with pytest.raises(ConfigError, match=slip):
         create_task(task, config, TaskContext(seed=1, shared=tmp_path, min_speech_s=0.5))
+
+
+def test_a_key_that_options_lack_is_named_without_their_class() -> None:
+    with pytest.raises(ConfigError) as caught, as_config_error():
+        LoopOptions(total_steps=1, epocs=4)  # type: ignore[call-arg]
+    assert caught.value.message.endswith("Received: epocs")
+    assert "__init__" not in caught.value.message
+
+
+def test_a_mark_at_the_start_of_a_file_is_passed_over(tmp_path: Path) -> None:
+    """Notepad and PowerShell put one there."""
+    file = tmp_path / "mine.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + (CONFIGS / "ecapa_tdnn.toml").read_bytes())
+    assert read_config("voice", file) == read_config("voice", CONFIGS / "ecapa_tdnn.toml")
+
+
+def test_only_a_network_that_can_inherit_does(tmp_path: Path) -> None:
+    assert read_inheriting(CONFIGS / "voice_campplus.toml", None)["task"] == "voice"
+    with pytest.raises(ConfigError, match="Received: backbone='ecapa_tdnn'"):
+        read_inheriting(CONFIGS / "ecapa_tdnn.toml", None)
+    text = (CONFIGS / "voice_campplus.toml").read_text("utf-8")
+    file = tmp_path / "mine.toml"
+    file.write_text(text.replace("network = ", "# network = "), encoding="utf-8")
+    with pytest.raises(ConfigError, match="names the file for CAM"):
+        read_inheriting(file, None)

@@ -111,3 +111,17 @@ def test_without_data_the_program_says_what_to_put_where() -> None:
     assert "nowhere/anna/anna-1.mp4" in done.stderr
     assert "nowhere/ben/frames/0001.jpg" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_training_that_is_stopped_is_not_followed_by_the_next(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runs: list[str] = []
+
+    def train(options: RunOptions) -> int:
+        runs.append(options.name)
+        return 130
+
+    assert train_on(OwnData(Path("cut"), 9, 9), {}, train) == 130
+    assert runs == ["face"]
+    assert "The models are in" not in capsys.readouterr().out

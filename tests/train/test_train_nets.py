@@ -302,6 +302,38 @@ def test_a_killed_run_ends_with_the_same_weights_as_one_that_was_not(
 
 
 @pytest.mark.tf
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_run_that_is_stopped_says_so_by_its_status(
+    number: signal.Signals, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """What follows it with `&&` does not begin."""
+    write_people(tmp_path / "own")
+    write_small_config(tmp_path / "small.toml", checkpoint_minutes="0.0")
+    trainings = Trainings(tmp_path)
+    request.addfinalizer(trainings.kill_all)
+    stopped = trainings.start("stopped")
+    checkpoint = tmp_path / "stopped" / "checkpoint.npz"
+    deadline = time.monotonic() + 240
+    while not checkpoint.exists() and stopped.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    stopped.send_signal(number)
+    assert stopped.wait(timeout=120) == 128 + number
+    assert 0 < int(np.load(checkpoint)["counter/step"]) < 40
+    assert not (tmp_path / "stopped-model").exists()
+
+
+def test_output_that_cannot_be_written_is_refused_before_the_training(tmp_path: Path) -> None:
+    """TensorFlow is not even imported."""
+    (tmp_path / "file").touch()
+    write_small_config(tmp_path / "small.toml")
+    for option in ("--out", "--run-dir"):
+        words = ["face", "--config", str(tmp_path / "small.toml"), option, str(tmp_path / "file")]
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 1
+        assert done.stderr.startswith("Error: output_refused: The output needs a folder.")
+
+
+@pytest.mark.tf
 def test_the_shipped_backbone_is_trained_by_the_module(tmp_path: Path) -> None:
     """One step of the whole network, as `python -m train.train_nets` runs it."""
     write_people(tmp_path / "own")

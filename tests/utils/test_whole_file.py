@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from utils.errors import OutputError
-from utils.whole_file import whole_file, whole_files
+from utils.whole_file import check_place, whole_file, whole_files
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -108,3 +108,21 @@ def test_devices_pipes_and_folders_are_not_replaced(tmp_path: Path, name: str) -
     ):
         draft.write_text("x")
     assert (place.exists() and place.stat()) == there
+
+
+def test_a_place_for_output_is_checked_before_the_work(tmp_path: Path) -> None:
+    check_place(tmp_path)
+    check_place(tmp_path / "new/deep")
+    assert not (tmp_path / "new").exists(), "nothing is made"
+    (tmp_path / "file").touch()
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for name in ("file", "file/model", "nowhere", "nowhere/model"):
+        with pytest.raises(OutputError, match="A file is in its place"):
+            check_place(tmp_path / name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_place_that_may_not_be_written_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match="must be writable"):
+        check_place(tmp_path / "new")

@@ -185,11 +185,18 @@ def hold_out(listing: Listing, share: float, seed: int) -> tuple[Listing, Listin
     at least `FEWEST_HELD_OUT` of them.
 
     Raises:
-        DatasetError: There are too few identities with two files or more.
+        DatasetError: There are too few identities with two files or more, or the share
+            leaves none to train on.
     """
     counts = Counter(item.label for item in listing.items)
     usable = sorted(label for label, count in counts.items() if count > 1)
     number = max(FEWEST_HELD_OUT, round(share * len(usable)))
+    if share * len(usable) > FEWEST_HELD_OUT and len(counts) < number + 2:
+        raise DatasetError(
+            f"Two identities at least must be left to train on. Received: held_out={share:g},"
+            f" which holds out {number} of {len(counts)}",
+            "Lower held_out in the table [data] of the configuration.",
+        )
     if len(usable) < number or len(counts) < number + 2:
         raise DatasetError(
             f"Training needs at least {FEWEST_HELD_OUT + 2} identities, {FEWEST_HELD_OUT} of them"

@@ -52,6 +52,7 @@ class Trainer:
         self.seconds = 0.0
         self.samples = 0
         self.stopping = False
+        self.stop_signal = 0
         self._build_variables()
         self._train_step = tf.function(self._compute_step, reduce_retracing=False)
         self._journal = Journal(run_dir)
@@ -100,12 +101,13 @@ class Trainer:
         self._journal.draw()
         return metrics
 
-    def stop(self) -> None:
+    def stop(self, number: int = 0) -> None:
         """Ask `run` to end after the present step, with a checkpoint.
 
-        A signal handler may call it.
+        A signal handler may call it, with the number of its signal.
         """
         self.stopping = True
+        self.stop_signal = number
 
     def validate(self, full: bool) -> dict[str, float]:
         """Validate with the EMA weights and log the metrics.

@@ -8,7 +8,7 @@ original's. `train/voice/distil.py` fine-tunes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -46,19 +46,27 @@ HEAD = (
 )
 
 
-def inherit(teacher: keras.Model, student: keras.Model, features: Float32Array) -> None:
+def inherit(
+    teacher: keras.Model,
+    student: keras.Model,
+    features: Float32Array,
+    report: Callable[[str], None] = lambda _: None,
+) -> None:
     """Set the weights of `student` by those of `teacher`.
 
     Args:
         teacher: CAM++ itself (`train.voice.campplus.import_campplus`).
         student: A smaller `voice_campplus`. It may lack the last layers of a block.
         features: Crops (n, frames, n_mels), best of one speaker each.
+        report: Told in a line what is fitted.
     """
     _fit_head(teacher, student, features[:HEAD_CROPS])
     _fit_first(teacher, student, features)
+    report("Fitted: the head, before three blocks.")
     body = _Body(teacher, student, features)
     for block in (1, 2, 3):
         body.fit_block(block)
+        report(f"Fitted: block {block} of 3.")
     for name in ("statistics", "embed", "lift"):
         weights = teacher.get_layer(name).get_weights()
         layer = student.get_layer(name)

