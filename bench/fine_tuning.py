@@ -24,7 +24,8 @@ from train.configuration import RunOptions, read_config
 from train.data.datasets import Listing, read_listing, shared_data_dir
 from train.data.protocols import Trials
 from train.known_keys import CONFIGS
-from train.train_nets import train_network
+from train.own_dataset import INTERRUPTED
+from train.train_nets import STEPS, train_network
 from train.voice.dev import VoiceTrials
 from utils.config import Settings
 from utils.path_option import PathOption
@@ -88,6 +89,8 @@ class FineTuning:
             total_steps=self.steps,
         )
         status = train_network(options, Settings.from_env().capture.min_speech_s)
+        if status > INTERRUPTED:
+            raise click.exceptions.Exit(status)
         if status or not options.model_folder.is_dir():
             raise click.ClickException("The training ended too early.")
         return options.model_folder
@@ -121,7 +124,7 @@ def lists_of(lists: Mapping[str, Trials], mine: Listing, others: Listing) -> dic
     default=CONFIGS / "voice_campplus.toml",
     help="Configuration of the training [default: train/configs/voice_campplus.toml].",
 )
-@click.option("--steps", type=int, help="Length of the training [default: the configuration's].")
+@click.option("--steps", type=STEPS, help="Length of the training [default: the configuration's].")
 def main(model: Path, config: Path, steps: int | None) -> None:
     """Print the table."""
     everything = load_trials()

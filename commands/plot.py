@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import defaultdict
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from commands.shared import open_recognizer, output_file, refusals
 from commands.wording import modality_words
+from utils.errors import InvalidRequestError
 from utils.path_option import PathOption
 from utils.wording import count_noun
 
@@ -36,13 +38,26 @@ NAME_FONTS = frozenset(
 """Files of fonts with Korean or Chinese signs, which the one of Matplotlib lacks."""
 
 
+class PngOption(PathOption):
+    """A path of a PNG file. A name that ends as other pictures do is refused."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Convert the text, or refuse it."""
+        file = super().convert(value, param, ctx)
+        if Path(os.fsdecode(file)).suffix.lower() not in ("", ".png"):
+            self.fail(f"The picture is a PNG file. Received: {value}. End it in .png.", param, ctx)
+        return file
+
+
 @click.group()
 def plot() -> None:
     """Draw the gallery as PNG: a map of its templates, or how alike its people are."""
 
 
 @plot.command("map")
-@click.argument("png", type=PathOption(dir_okay=False, path_type=Path))
+@click.argument("png", type=PngOption(dir_okay=False, path_type=Path))
 @click.option(
     "--modality", type=MODALITY, default="fused", show_default=True, help="Which embeddings."
 )
@@ -77,6 +92,7 @@ def plot_map(*, png: Path, modality: str, method: str, search: str, clip: Path |
         gallery_map = recognizer.overview.map_of(
             which, method, search, MAX_MAP_PEOPLE, probe=vector
         )
+    _refuse_nobody(len(gallery_map.places))
     save_picture(_draw_map(gallery_map), png)
     templates = count_noun(len(gallery_map.places), "template")
     people = count_noun(gallery_map.people, "person", "people")
@@ -84,7 +100,7 @@ def plot_map(*, png: Path, modality: str, method: str, search: str, clip: Path |
 
 
 @plot.command("similarity")
-@click.argument("png", type=PathOption(dir_okay=False, path_type=Path))
+@click.argument("png", type=PngOption(dir_okay=False, path_type=Path))
 @click.option(
     "--modality", type=MODALITY, default="fused", show_default=True, help="Which embeddings."
 )
@@ -97,12 +113,22 @@ def plot_similarity(png: Path, modality: str, search: str) -> None:
     with open_recognizer() as recognizer:
         similarity = recognizer.overview.similarity(Modality(modality), search)
         threshold = recognizer.pair_threshold(similarity.modality)
+    _refuse_nobody(len(similarity.people))
     save_picture(draw_matrix(similarity, threshold), png)
     total = count_noun(similarity.total, "person", "people")
     click.echo(
         f"{png}: {len(similarity.people)} of {total}. Scores over {threshold:.2f} count as one"
         " person's."
     )
+
+
+def _refuse_nobody(count: int) -> None:
+    """Raise InvalidRequestError where there is nothing to draw."""
+    if not count:
+        raise InvalidRequestError(
+            "A picture of the gallery needs somebody with such templates. There is nobody",
+            "Enrol people first, or change --search and --modality.",
+        )
 
 
 def _make_figure() -> tuple[Any, Any]:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from matplotlib import font_manager
 
+import cli
 from commands.plot import NAME_FONTS, draw_matrix, save_picture
 from gallery.overview.overview import Similarity
 from gallery.records.feed import PersonRef
@@ -40,3 +42,19 @@ def test_korean_names_are_drawn_where_there_are_fonts(
 ) -> None:
     draw(tmp_path / "a.png", "홍길동")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("picture", ["map", "similarity"])
+def test_what_is_no_png_file_or_shows_nobody_is_refused(
+    picture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setenv("DUET_DATA_DIR", str(tmp_path / "data"))
+    for name in ("a.pdf", "a.jpg"):
+        refused = CliRunner().invoke(cli.cli, ["plot", picture, str(tmp_path / name)])
+        assert refused.exit_code == 2
+        assert "End it in .png" in refused.output
+    empty = CliRunner().invoke(cli.cli, ["plot", picture, str(tmp_path / "a.png")])
+    assert empty.exit_code == 1
+    assert "invalid_request: A picture of the gallery needs somebody" in empty.output
+    assert not [warning for warning in recwarn if warning.category is UserWarning]
+    assert not list(tmp_path.glob("a.*"))

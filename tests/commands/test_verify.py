@@ -37,6 +37,8 @@ def test_a_file_of_settings_comes_before_the_environment(
     assert (settings.decision.fpir, settings.capture.min_speech_s) == (0.002, 0.9)
     assert settings.privacy.keep_media
     assert read_settings(None).decision.fpir == 0.3
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())  # as Notepad writes it
+    assert read_settings(file).decision.fpir == 0.002
 
 
 @pytest.mark.parametrize("text", ["fpir = ", "no_such = 1"])
