@@ -78,7 +78,7 @@ def train(options: RunOptions, config: Mapping[str, Any], min_speech_s: float) -
             metrics = trainer.run(print_line)
     if trainer.stopping:
         print(f"Stopped at step {trainer.step}. Start it again to continue.")
-        return STOPPED + trainer.stop_signal
+        return STOPPED + trainer.stop_signal if trainer.stop_signal else 0
     return finish(trainer, metrics, about, options)
 
 
