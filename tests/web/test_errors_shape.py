@@ -5,8 +5,10 @@ tests/support/shapes.py states the shape.
 
 from __future__ import annotations
 
+import copy
 import gzip
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -359,4 +361,10 @@ def test_the_log_says_where_a_library_was_called_that_failed_deep_inside() -> No
     """A database fails far below the statement that was wrong."""
     with pytest.raises(OperationalError) as failure, create_engine("sqlite://").begin() as database:
         database.execute(text("SELECT * FROM nothing"))
+    assert Path(__file__).name in where(failure.value)
+
+
+def test_the_log_says_where_python_itself_was_called_that_failed_deep_inside() -> None:
+    with pytest.raises(TypeError) as failure:
+        copy.deepcopy([[[[threading.Lock()]]]])
     assert Path(__file__).name in where(failure.value)

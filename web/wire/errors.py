@@ -11,6 +11,7 @@ hold vectors, names or secrets.
 from __future__ import annotations
 
 import logging
+import sysconfig
 import traceback
 from typing import Any
 
@@ -32,8 +33,8 @@ from web.wire.hints import HINTS
 
 log = logging.getLogger("duet.web")
 
-# Folder of the packages that are installed
-_LIBRARIES = "site-packages"
+# Parts of the paths of packages that are installed, of Python's own, and of code made at run time
+_FOREIGN = ("site-packages", sysconfig.get_path("stdlib"), "<")
 
 STATUS = {
     "invalid_request": 400,
@@ -281,7 +282,7 @@ def where(error: BaseException, frames: int = 6) -> str:
     """Describe the type of an exception and where it was raised, never its text.
 
     The innermost of `frames` frames comes first, then the exceptions that it came from.
-    Where all of them are of libraries, the frame of this project that called them is added.
+    Where none of them is of this project, its frame that called them is added.
     One frame is enough where the service works, and something that it needs does not: each
     request says so then.
     """
@@ -290,8 +291,9 @@ def where(error: BaseException, frames: int = 6) -> str:
     while link is not None and len(parts) < 4:
         stack = traceback.extract_tb(link.__traceback__)[::-1]
         inner = stack[:frames]
-        if frames > 1 and all(_LIBRARIES in frame.filename for frame in inner):
-            inner += [frame for frame in stack if _LIBRARIES not in frame.filename][:1]
+        own = [frame for frame in stack if not any(map(frame.filename.count, _FOREIGN))]
+        if frames > 1 and own and own[0] not in inner:
+            inner.append(own[0])
         parts.append(
             f"{type(link).__name__} at "
             + " < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in inner)
