@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -13,14 +14,18 @@ from align.hints import CODES
 from commands.clips import _word_reason, format_identification
 from commands.jobs import format_item_error
 from commands.verify import format_verification
-from commands.wording import WORDS, fill, format_hint, language
+from commands.wording import WORDS, fill, format_hint, language, word_refusal
 from gallery.records.jobs import JobItem
 from recognition.observation import Observation
 from recognition.results import Decision, Identification, Match, Outcome, Verdict, Verification
 from speech.lines import count_columns
 from tests.support.page_texts import read_texts
+from utils.errors import DuetError
 from utils.media import Hint
 from utils.modality import Modality, PerModality
+
+PLACES = ("페이지", "页面", "선택한", "所选", "표가 있는", "表格所在", "서비스 사용자", "服务用户")
+"""Words of a page, its fields and its service, which a terminal does not have."""
 
 
 def end_of(word: str, line: str) -> int:
@@ -99,6 +104,20 @@ def test_the_language_comes_before_the_command(monkeypatch: pytest.MonkeyPatch) 
         assert CliRunner().invoke(cli.cli, words).exit_code == 0
     assert told == ["en", "zh"]
     assert CliRunner().invoke(cli.cli, ["--lang", "xx", "tell"]).exit_code == 2
+
+
+def kinds_of(error: type[DuetError]) -> Iterator[type[DuetError]]:
+    for kind in error.__subclasses__():
+        yield kind
+        yield from kinds_of(kind)
+
+
+@pytest.mark.parametrize("lang", ["ko", "zh"])
+def test_what_is_said_of_an_error_holds_in_a_terminal_too(lang: str) -> None:
+    kinds = {kind.code for kind in kinds_of(DuetError) if kind.__module__.startswith("utils.")}
+    told = {code: word_refusal(code, lang) for code in kinds}
+    assert told["media_not_found"]
+    assert {code: text for code, text in told.items() if any(map(text.count, PLACES))} == {}
 
 
 @pytest.mark.parametrize("lang", WORDS)
