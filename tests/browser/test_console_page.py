@@ -158,9 +158,12 @@ def test_many_people_are_enrolled(
     page.goto(f"{service.url}/console/jobs")
     expect(page.locator("#records")).to_contain_text(EN["jobs.report"])
     page.goto(f"{service.url}/console/enrol")
-    (folder / "people.csv").write_text(f"person_id,name,file\n{rows}", encoding="utf-8")
+    rows = f"person_id,name,file,retention_days\n{rows}eve,Eve,no.mp4,soon\n"
+    (folder / "people.csv").write_text(rows, encoding="utf-8")
     page.set_input_files("#folder", folder)
     expect(page.locator("#reasons")).to_contain_text(EN["error.person_exists"])
+    expect(page.locator("#reasons")).to_contain_text(EN["error.invalid_request"])
+    expect(page.locator("#reasons")).not_to_contain_text("invalid_request")
     page.select_option("#existing", "add")
     expect(page.locator("#records")).to_contain_text(EN["many.will_add"])
     page.set_input_files("#files", folder / "people.csv")

@@ -81,7 +81,7 @@ function summarise({
 /** @param {Record<string, number>} refused */
 function showReasons(refused) {
   const items = Object.entries(refused).map(([code, n]) => {
-    const textContent = t("many.reason", { n, why: describeCode(code, [code]) });
+    const textContent = t("many.reason", { n, why: describeCode(code, []) });
     return create("li", { textContent });
   });
   byId("reasons").hidden = !items.length;
