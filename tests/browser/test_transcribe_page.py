@@ -118,4 +118,5 @@ def test_a_file_that_is_no_recording(service: Service, tmp_path: Path) -> None:
         page.set_input_files("#file", tmp_path / "text.mp4")
         page.click("#start")
         expect(page.locator("#problem")).to_have_text(EN["error.media_type"])
+        expect(page.locator("#status")).to_be_empty()
         expect(page.locator("#start")).to_be_visible()

@@ -61,8 +61,9 @@ async function start() {
   try {
     await follow(file, running.signal);
   } catch (error) {
-    if (running.signal.aborted) byId("status").textContent = t("transcribe.stopped");
-    else showError("problem", error);
+    const isStopped = running.signal.aborted;
+    byId("status").textContent = isStopped ? t("transcribe.stopped") : "";
+    if (!isStopped) showError("problem", error);
   } finally {
     running = null;
     setRunning(false);
