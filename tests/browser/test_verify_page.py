@@ -67,3 +67,13 @@ def test_a_file_that_is_no_clip(service: Service, cast: Cast, tmp_path: Path) ->
             expect(page.locator(f"{side} .no-wave")).to_be_visible()
         page.click("#compare")
         expect(page.locator("#verify-problem")).to_have_text(EN["error.media_type"])
+
+
+def test_a_recorder_without_a_camera_says_what_to_do(service: Service) -> None:
+    with chromium() as browser:
+        page = page_of(browser, locale="zh")
+        page.goto(f"{service.url}/verify")
+        page.click("#second .record")
+        texts = read_texts("zh")
+        said = f"{texts['device.missing']}。{texts['device.missing_text']}"
+        expect(page.locator("#recorder-text")).to_have_text(said)

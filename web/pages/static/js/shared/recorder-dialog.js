@@ -166,4 +166,7 @@ function describeProblem(error) {
 
 /** @param {DeviceError} error */
 const describeDeviceError = ({ reason }) =>
-  `${t(`device.${reason}`)}. ${t(`device.${reason}_text`)}`;
+  t("recorder.no_device", {
+    what: t(`device.${reason}`),
+    advice: t(`device.${reason}_text`),
+  });
