@@ -35,7 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 
 from gallery import vectors
-from gallery.damage import DamagedError, is_damage
+from gallery.damage import DamagedError, damage_error, is_damage, name_kind
 from gallery.encryption.sealing import Codec
 from gallery.records import prepared
 from gallery.table_base import Checked
@@ -233,9 +233,17 @@ def _read_named(
         rows = sorted(prepared.ask(connection, query, part[prepared.SOME]), key=itemgetter(0, 1))
         for row in rows:
             if row[0] not in refs:
-                refs[row[0]] = PersonRef(row[0], *row[-2:])
+                refs[row[0]] = _check_ref(PersonRef(row[0], *row[-2:]))
         pieces.append(_by_modality(rows, _open_all, codec))
     return pieces, refs
+
+
+def _check_ref(ref: PersonRef) -> PersonRef:
+    """Check what the driver gives for texts. Raises DamagedError for bytes."""
+    for value in (ref.person_id, ref.name):
+        if not isinstance(value, str):
+            raise damage_error(f"{name_kind(value)} in the place of a text", "people")
+    return ref
 
 
 @cache

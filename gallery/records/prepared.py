@@ -20,7 +20,7 @@ _Prepared = tuple[str, dict[str, Any], Sequence[str], Sequence[str] | None]
 
 
 def ask(connection: Connection, query: Select[Any], some: Sequence[int]) -> Sequence[Any]:
-    """Ask for `some`, one number at least. Rows hold what the driver gives.
+    """Ask for `some`, one number at least. Rows hold what the driver gives, unchecked.
 
     The last number fills the list up, so that few texts are prepared. It gives no row twice.
     """

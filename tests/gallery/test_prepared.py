@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from sqlalchemy import text
 
+from gallery.database.open import open_database
 from gallery.records import feed, prepared
 from gallery.store import NewPerson, Store
 from tests.support.templates import templates
-from utils.modality import SINGLE
+from utils.modality import SINGLE, Modality
 
 ENCODERS = {m: f"{m}-1" for m in SINGLE}
 
@@ -34,3 +37,22 @@ def test_few_texts_are_prepared(store: Store) -> None:
         for count in range(1, 65):
             feed.read_named(connection, store.codec, ENCODERS, range(1, count + 1))
     assert prepared._prepare.cache_info().currsize == 1
+
+
+@pytest.mark.parametrize("column", ["person_id", "name"])
+def test_whoever_has_bytes_for_a_text_is_found_under_what_is_left(
+    sqlite_url: str, column: str
+) -> None:
+    """SQLite stores bytes in any column. They cannot be written into an answer."""
+    store = Store(open_database(sqlite_url))
+    for number in range(2):
+        store.enroll(NewPerson(f"p{number}"), templates(number))
+    with store.database.write() as connection:
+        connection.execute(text(f"UPDATE people SET {column} = x'61ff' WHERE person_id = 'p0'"))
+    with store.database.read() as connection:
+        keys = sorted(feed.read_people(connection))
+        pieces, refs = feed.read_named(connection, store.codec, ENCODERS, keys)
+    store.database.close()
+    assert getattr(refs[keys[0]], column) == "a\N{REPLACEMENT CHARACTER}"
+    owners = [piece[Modality.FACE].owners for piece in pieces]
+    assert np.concatenate(owners).tolist() == keys
