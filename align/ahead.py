@@ -75,8 +75,8 @@ class Ahead(ExitStack):
     ) -> None:
         """Look at no more than `most_frames`. What `examine` makes may meet the `demand`.
 
-        `watch` is given the faces so far, if there is one in each frame. It is not where the
-        opening of the clip may be enough, of which other frames are seen.
+        `watch` is given the faces so far, if there is one in each frame. It is not where a
+        sound is so long that the opening may be enough, of which other frames are seen.
         """
         super().__init__()
         self._detector = detector

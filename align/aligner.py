@@ -102,7 +102,7 @@ class Aligner:
             path: the file.
             filename: what the sender calls it, for messages.
             demand: what the opening must show, so that no more of the picture is read.
-                None: all of the clip is read.
+                None: all of the clip is read, also where answers are fast.
             listen: is given the speech, if there is some, in a thread of its own.
             watch: is given the faces so far while the decoder is silent, if each frame has one.
 

@@ -13,8 +13,8 @@ from utils.media import Clip, Frame, GreyFrame, Waveform
 class Audience(Protocol):
     """Sees the frames of a video one after the other, and hears its sound before.
 
-    Frames of the film may come before the sound.
-    It is shown nothing of a photograph. The clip that is read in the end says what counts.
+    Frames of the film may come before the sound. It is shown nothing of a photograph. The clip
+    that is read in the end says what counts.
     """
 
     def hear(self, waveforms: tuple[Waveform, ...]) -> None:

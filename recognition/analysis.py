@@ -105,8 +105,8 @@ class Analyser:
         """Align the clip at `path` and embed its face and voice.
 
         `challenge`: digits that it was asked to say. Without one, as few faces are embedded
-        as are enough, and an opening may be enough for a fast answer, unless the `whole` is
-        asked for or a check refuses. Raises MediaError, BusyError, and NoBiometricError
+        as are enough, and a fast answer sees less of the clip, unless the `whole` is asked
+        for or a check refuses. Raises MediaError, BusyError, and NoBiometricError
         without a usable face and usable speech.
         """
         started = time.perf_counter()

@@ -118,7 +118,7 @@ class Recognizer:
     def observe(self, clip: Clip, modality: Modality | None = None, *, whole: bool = True) -> Probe:
         """Align and embed a clip, for several questions about it.
 
-        Unless the `whole` of it is asked for, the opening may be enough for a fast answer.
+        Unless the `whole` of it is asked for, a fast answer sees less of it.
 
         Raises MediaError, BusyError, and NoBiometricError for a clip without what is
         needed: `modality`, or else a face or speech. With a challenge, it raises what

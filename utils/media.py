@@ -238,7 +238,7 @@ class MouthFilm:
 
 COMPRESSED_PICTURE = "compressed_picture"
 """Code of the hint that a picture shows little of a face."""
-SPOILT_VOICE = frozenset({"compressed_sound", "echo", "narrow_band", "noisy"})
+SPOILT_VOICE_CODES = frozenset({"compressed_sound", "echo", "narrow_band", "noisy"})
 """Codes of the hints that a codec, a room, a telephone or noise changes how a voice sounds."""
 
 
@@ -280,4 +280,4 @@ class Capture:
     @property
     def is_voice_spoilt(self) -> bool:
         """Whether a codec, a telephone, a room or noise changes how the voice sounds."""
-        return any(hint.code in SPOILT_VOICE for hint in self.hints)
+        return any(hint.code in SPOILT_VOICE_CODES for hint in self.hints)

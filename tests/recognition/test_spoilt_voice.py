@@ -24,7 +24,7 @@ from tests.support.gallery_parts import (
 )
 from train.data.datasets import shared_data_dir
 from utils.config import ROOT, Settings
-from utils.media import SPOILT_VOICE, Capture, Hint
+from utils.media import SPOILT_VOICE_CODES, Capture, Hint
 from utils.modality import Modality
 
 PEOPLE = shared_data_dir() / "clips" / "people"
@@ -139,4 +139,4 @@ def test_a_face_with_a_voice_from_a_call(
 
 
 def test_what_spoils_a_voice_is_told_by_hints() -> None:
-    assert set(CODES) > SPOILT_VOICE
+    assert set(CODES) > SPOILT_VOICE_CODES
