@@ -173,6 +173,19 @@ def test_sound_is_decoded_beside_the_picture(clip: Path, monkeypatch: pytest.Mon
     assert len(witness.frames) == len(read.frames)
 
 
+def test_what_fails_beside_the_picture_is_raised_before_a_frame_is_shown(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_track: Track, _limits: ReadLimits) -> Waveform | None:
+        raise MemoryError
+
+    monkeypatch.setattr(decode, "decode_sound", fail)
+    witness = Witness()
+    with pytest.raises(MemoryError):
+        read_timed(clip, ReadLimits.from_settings(SETTINGS, 8.0), audience=witness)
+    assert not witness.frames
+
+
 def test_film_is_told_whole_where_groups_are_decoded_anew(
     decoders: Decoders, short_groups: Path
 ) -> None:
