@@ -80,8 +80,8 @@ def _create(connection: Connection, new: NewPerson) -> int:
     except PersonExistsError as error:
         raise PersonExistsError(
             error.message,
-            "To give it to the person who is there, write the id as it is there and leave `create`"
-            " out. For somebody else, choose another id.",
+            "Leave `create` out, and write the id as it is there, to give it to that person, or"
+            " choose another id.",
         ) from error
 
 

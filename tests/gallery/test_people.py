@@ -320,7 +320,7 @@ def test_what_cannot_be_moved(store: Store) -> None:
     for taken in ("bob", "BOB"):
         with pytest.raises(PersonExistsError) as refused:
             store.move_template("ann", mine, NewPerson(taken))
-        assert "write the id as it is there and leave `create` out" in refused.value.hint
+        assert "Leave `create` out, and write the id as it is there" in refused.value.hint
     with pytest.raises(InvalidRequestError):
         store.move_template("ann", mine, "ann")
     store.enroll("bob", [face(2, encoder_id="face-2")], replace=True)
