@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,8 @@ class Service:
         pids: list[int] = []
         for worker in self.worker_pids():
             for children in Path(f"/proc/{worker}/task").glob("*/children"):
-                pids += map(int, children.read_text().split())
+                with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
+                    pids += map(int, children.read_text().split())
         return pids
 
     def temporary_files(self) -> list[Path]:
