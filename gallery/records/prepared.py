@@ -41,5 +41,5 @@ def _prepare(query: Select[Any], dialect: Dialect, count: int) -> _Prepared:
         state.statement,
         dict(state.parameters),
         state.parameter_expansion[SOME],
-        (state.positiontup),
+        state.positiontup,
     )
