@@ -42,7 +42,7 @@ class ReadLimits:
     - `max_clip_s`: the longest clip that is accepted.
     - `max_frames`: how many frames are sampled, of which a fast answer has three quarters.
     - `is_fast`: whether less may be seen of a clip (docs/research/views.md): fewer frames, no
-      smoothing of the edges of their blocks, no film after the last of them, and of a longer
+      film after the last of them, no smoothing of the edges of blocks (H.264), and of a longer
       clip the first seconds alone.
     - `max_sounds`: how many sound tracks are read.
     - `max_side_px`: the longest side of a video frame; larger ones are shrunk.
