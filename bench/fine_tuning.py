@@ -20,11 +20,10 @@ import click
 import numpy as np
 
 from bench.voices import MODEL, embed_all, load_trials, own_encoder, rates
-from train.configuration import RunOptions, read_config
+from train.configuration import STOPPED, RunOptions, read_config
 from train.data.datasets import Listing, read_listing, shared_data_dir
 from train.data.protocols import Trials
 from train.known_keys import CONFIGS
-from train.own_dataset import INTERRUPTED
 from train.train_nets import STEPS, train_network
 from train.voice.dev import VoiceTrials
 from utils.config import Settings
@@ -89,7 +88,7 @@ class FineTuning:
             total_steps=self.steps,
         )
         status = train_network(options, Settings.from_env().capture.min_speech_s)
-        if status > INTERRUPTED:
+        if status > STOPPED:
             raise click.exceptions.Exit(status)
         if status or not options.model_folder.is_dir():
             raise click.ClickException("The training ended too early.")

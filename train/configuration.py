@@ -40,6 +40,8 @@ CONFIG_FILE = "config.toml"
 # What Python says of an option that a dataclass or a backbone lacks.
 UNREAD_KEY = re.compile(r"unexpected keyword argument '(\w+)'")
 HEIR = "voice_campplus"
+# Exit status, with the number of a signal: stopped by it, as shells name that.
+STOPPED = 128
 COPY = "Copy one from train/configs/ and change that."
 
 

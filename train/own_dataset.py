@@ -14,7 +14,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from train.configuration import MODELS, RUNS, RunOptions
+from train.configuration import MODELS, RUNS, STOPPED, RunOptions
 from train.data.datasets import FEWEST_HELD_OUT
 from utils.config import ROOT
 from utils.errors import DatasetError, MediaError
@@ -22,8 +22,6 @@ from utils.settings.capture import CaptureSettings
 from utils.wording import count_noun
 
 NAME = "dataset"
-# Exit statuses above it name a signal.
-INTERRUPTED = 128
 LEAST_PEOPLE = FEWEST_HELD_OUT + 2
 PREPARED = Path("data/cache/dataset")
 OUT = Path("my_models")
@@ -107,7 +105,7 @@ def train_on(data: OwnData, options: dict[str, Any], train: Train) -> int:
             continue
         click.echo(f"\nThe {name} network is fine-tuned on {people} people.")
         status = max(status, train(run_options(name, data.folder, options)))
-        if status > INTERRUPTED:
+        if status > STOPPED:
             return status
     click.echo(
         f"\nThe models are in {OUT}. Calibrate them, then serve with them:\n"

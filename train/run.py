@@ -19,7 +19,14 @@ import cv2
 import tensorflow as tf
 
 from network.serving.card import SPEECH
-from train.configuration import KINDS, MODELS, RunOptions, as_config_error, save_config
+from train.configuration import (
+    KINDS,
+    MODELS,
+    STOPPED,
+    RunOptions,
+    as_config_error,
+    save_config,
+)
 from train.data.corpora import read_corpus
 from train.data.datasets import Listing, read_listing, shared_data_dir
 from train.loop import fine_tune
@@ -41,8 +48,6 @@ DATA_FILE = "data.txt"
 NO_LENGTH = {"total_steps": 0, "epochs": 0.0, "budget_minutes": 0.0}
 # Exit status: trained, but the present model stays.
 NOT_REPLACED = 3
-# Exit status, with the number of a signal: stopped by it, as shells name that.
-STOPPED = 128
 
 
 def train(options: RunOptions, config: Mapping[str, Any], min_speech_s: float) -> int:
