@@ -17,8 +17,14 @@ from gallery.backup.making import Beside, make_backup
 from gallery.records import clock
 from gallery.store import Store
 from utils.config import Settings
-from utils.errors import NO_ROOM, BackupOffError, BusyError, DuetError, StorageFullError
-from utils.tool_errors import OutputError
+from utils.errors import (
+    NO_ROOM,
+    BackupOffError,
+    BusyError,
+    DuetError,
+    OutputError,
+    StorageFullError,
+)
 
 log = logging.getLogger("duet.jobs")
 NIGHT = time(3)

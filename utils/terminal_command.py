@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from utils.error_base import NO_ROOM
+from utils.errors import NO_ROOM
 
 INTERRUPTED = 128 + signal.SIGINT
 """Exit status after Ctrl+C, as shells name it. `utils.interrupts` has those of other signals."""

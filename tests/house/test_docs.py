@@ -30,6 +30,7 @@ from tests.support.documentation import (
     written_pages,
 )
 from tests.support.prose import measure_prose
+from utils import errors
 from utils.settings.subject import PREFIX
 
 EXAMPLES = examples()
@@ -96,6 +97,14 @@ def test_every_command_is_shown_in_an_example_and_has_help(
 def test_every_error_has_a_meaning() -> None:
     for error in generate.error_classes():
         assert error.__doc__, error
+
+
+def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
+    drawn = dict(re.findall(r"── (\w+)(?:: (.+))?$", errors.__doc__ or "", re.MULTILINE))
+    named = {name: error for name, error in vars(errors).items() if name.endswith("Error")}
+    assert set(drawn) == named.keys() - {"DuetError"}
+    codes = {name: code for name, code in drawn.items() if re.fullmatch(r"[a-z_]+", code)}
+    assert codes == {name: named[name].code for name in codes}
 
 
 # ---- examples

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from utils.error_base import DuetError
+from utils.errors.base import DuetError
 
 
 class TableError(DuetError):
