@@ -27,6 +27,7 @@ from tests.support.documentation import (
     examples,
     links,
     source_files,
+    without_code,
     written_pages,
 )
 from tests.support.prose import measure_prose
@@ -43,6 +44,7 @@ README_WORDS = 700
 MEDIAN_WORDS = 20
 LONGEST_SENTENCE = 40
 SEMICOLONS_PER_100 = 5
+WIDEST = 140
 
 
 def example_lines(pattern: str) -> list[Example]:
@@ -218,3 +220,12 @@ def test_sentences_are_short(page: Path) -> None:
     assert prose.median <= MEDIAN_WORDS
     assert prose.longest <= LONGEST_SENTENCE
     assert prose.semicolons_per_100 <= SEMICOLONS_PER_100
+
+
+@pytest.mark.parametrize(
+    "page", [*ROOT.glob("*.md"), *DOCS.glob("*.md")], ids=lambda page: page.name
+)
+def test_lines_are_narrow(page: Path) -> None:
+    """Those of prose. Measurements and research are notes of the laboratory, and may be wider."""
+    lines = without_code(page.read_text(encoding="utf-8")).splitlines()
+    assert [line for line in lines if len(line) > WIDEST and not line.startswith("|")] == []

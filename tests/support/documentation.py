@@ -78,7 +78,7 @@ def examples() -> list[Example]:
 
 def links(page: Path) -> list[tuple[Path, str]]:
     """Files that a page links to, each with the anchor, which may be empty."""
-    targets = LINK.findall(_without_code(page.read_text(encoding="utf-8")))
+    targets = LINK.findall(without_code(page.read_text(encoding="utf-8")))
     parts = [target.partition("#") for target in targets]
     return [((page.parent / path if path else page).resolve(), anchor) for path, _, anchor in parts]
 
@@ -86,7 +86,7 @@ def links(page: Path) -> list[tuple[Path, str]]:
 def anchors(page: Path) -> set[str]:
     """Anchors of the headings of a page, as GitHub makes them."""
     headings = re.findall(
-        r"^#+ (.+)$", _without_code(page.read_text(encoding="utf-8")), re.MULTILINE
+        r"^#+ (.+)$", without_code(page.read_text(encoding="utf-8")), re.MULTILINE
     )
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -98,5 +98,6 @@ def _lines(block: str) -> Iterator[str]:
             yield without_comment
 
 
-def _without_code(text: str) -> str:
+def without_code(text: str) -> str:
+    """A Markdown text without its blocks of code."""
     return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)

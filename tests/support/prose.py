@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.support.documentation import ROOT, written_pages
+from tests.support.documentation import ROOT, without_code, written_pages
 
 NO_PROSE = re.compile(r"^(#|\||    \S|<|!\[)")
 ITEM = re.compile(r"^\s*([-*]|\d+\.)\s+")
@@ -63,9 +63,8 @@ def split_sentences(text: str) -> Iterator[str]:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    without_code = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     lines: list[str] = []
-    for line in [*without_code.splitlines(), ""]:
+    for line in [*without_code(text).splitlines(), ""]:
         starts_anew = bool(ITEM.match(line))
         if lines and (not line.strip() or starts_anew or NO_PROSE.match(line)):
             yield " ".join(lines)
