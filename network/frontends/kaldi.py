@@ -78,7 +78,7 @@ class KaldiSpec:
         return int(self.rate_hz * self.hop_ms / 1000)
 
     def frames(self, n_samples: int) -> int:
-        """Count the frames that `kaldi_fbank` makes of `n_samples`.
+        """Count the frames of `n_samples`.
 
         There is one at least: shorter input is zero-padded.
         """
@@ -109,8 +109,8 @@ class KaldiSpec:
         return cls(**values)
 
 
-def kaldi_fbank(samples: Float32Array, spec: KaldiSpec) -> Float32Array:
-    """Compute the log filterbank energies of one utterance.
+def kaldi_power(samples: Float32Array, spec: KaldiSpec) -> Float32Array:
+    """Compute the filterbank energies of one utterance, before the logarithm.
 
     Args:
         samples: (n,) waveform in [-1, 1] at `spec.rate_hz`, zero-padded when shorter
@@ -118,16 +118,7 @@ def kaldi_fbank(samples: Float32Array, spec: KaldiSpec) -> Float32Array:
         spec: The settings.
 
     Returns:
-        (frames, n_mels) float32, natural logarithm. Each column has mean 0 when
-        `spec.mean_norm`.
-    """
-    return log_energy(kaldi_power(samples, spec), spec)
-
-
-def kaldi_power(samples: Float32Array, spec: KaldiSpec) -> Float32Array:
-    """Compute the filterbank energies of one utterance, before the logarithm.
-
-    Arguments as for `kaldi_fbank`. Returns (frames, n_mels) float32, 0 or more.
+        (frames, n_mels) float32, 0 or more.
     """
     windows = _cut_windows(np.asarray(samples, np.float64) * spec.scale, spec)
     parts = [
@@ -140,7 +131,8 @@ def kaldi_power(samples: Float32Array, spec: KaldiSpec) -> Float32Array:
 def log_energy(power: Float32Array, spec: KaldiSpec) -> Float32Array:
     """Turn energies (frames, n_mels) of one whole utterance into features.
 
-    See `kaldi_fbank`.
+    Returns (frames, n_mels) float32, their natural logarithm. Each column has mean 0
+    when `spec.mean_norm`.
     """
     features = np.log(np.maximum(power, np.float32(LEAST_ENERGY)))
     if spec.mean_norm:

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from network.frontends.kaldi import KaldiSpec, kaldi_fbank
+from network.frontends.features import features_of
+from network.frontends.kaldi import KaldiSpec
 from tests.support.media_sound import speech
 from utils.errors import ModelError
 
@@ -60,7 +61,7 @@ def test_equals_the_definition(spec: KaldiSpec) -> None:
     samples = speech(3, 1.5, rate_hz=RATE).astype(np.float32) + np.random.default_rng(0).normal(
         0, 1e-3, 24000
     ).astype(np.float32)
-    made = kaldi_fbank(samples, spec)
+    made = features_of(samples, spec)
     assert made.shape == (1 + (24000 - 400) // 160, spec.n_mels)
     assert made.dtype == np.float32
     np.testing.assert_allclose(made, oracle(samples, spec), atol=5e-3)
@@ -71,15 +72,15 @@ def test_the_same_sound_gives_the_same_features_at_any_level() -> None:
         0, 1e-3, 16000
     ).astype(np.float32)
     spec = KaldiSpec()
-    np.testing.assert_array_equal(kaldi_fbank(samples, spec), kaldi_fbank(samples, spec))
+    np.testing.assert_array_equal(features_of(samples, spec), features_of(samples, spec))
     np.testing.assert_allclose(
-        kaldi_fbank(0.5 * samples, spec), kaldi_fbank(samples, spec), atol=1e-2
+        features_of(0.5 * samples, spec), features_of(samples, spec), atol=1e-2
     )
 
 
 @pytest.mark.parametrize("n", [1, 100, 400])
 def test_short_sounds_make_one_frame(n: int) -> None:
-    made = kaldi_fbank(np.full(n, 0.1, np.float32), KaldiSpec())
+    made = features_of(np.full(n, 0.1, np.float32), KaldiSpec())
     assert made.shape == (1, 80)
     assert np.isfinite(made).all()
 
@@ -146,20 +147,20 @@ def test_equals_kaldi(spec: KaldiSpec) -> None:
     rng = np.random.default_rng(0)
     samples = speech(2, 3.0, rate_hz=RATE).astype(np.float32)
     samples += rng.normal(0, 1e-3, len(samples)).astype(np.float32)
-    np.testing.assert_allclose(kaldi_fbank(samples, spec), reference(samples, spec), atol=1e-3)
+    np.testing.assert_allclose(features_of(samples, spec), reference(samples, spec), atol=1e-3)
 
 
 def test_long_sounds_are_transformed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     samples = np.random.default_rng(1).normal(0, 0.1, 30000).astype(np.float32)
-    whole = kaldi_fbank(samples, KaldiSpec())
+    whole = features_of(samples, KaldiSpec())
     monkeypatch.setattr("network.frontends.kaldi.FRAMES_AT_ONCE", 7)
-    np.testing.assert_array_equal(kaldi_fbank(samples, KaldiSpec()), whole)
+    np.testing.assert_array_equal(features_of(samples, KaldiSpec()), whole)
 
 
 @pytest.mark.parametrize("snip_edges", [True, False])
 @pytest.mark.parametrize("samples", [1, 399, 400, 559, 560, 16000])
 def test_frames_are_counted_as_they_are_made(samples: int, snip_edges: bool) -> None:
     spec = KaldiSpec(snip_edges=snip_edges)
-    made = kaldi_fbank(np.full(samples, 0.1, np.float32), spec)
+    made = features_of(np.full(samples, 0.1, np.float32), spec)
     assert len(made) == spec.frames(samples)
     assert spec.frames(spec.samples(9)) >= 9

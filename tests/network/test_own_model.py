@@ -11,7 +11,8 @@ import onnx
 import pytest
 from onnx import helper
 
-from network.frontends.kaldi import KaldiSpec, kaldi_fbank
+from network.frontends.features import features_of
+from network.frontends.kaldi import KaldiSpec
 from network.serving.card import read_card
 from network.serving.encoder import load_face_encoder, load_voice_encoder
 from network.serving.inputs import FaceInput
@@ -270,7 +271,7 @@ def test_card_of_an_added_voice_model(tmp_path: Path) -> None:
     speech = random_speech()
     made = encoder.embed(speech).vector
     spec = KaldiSpec(n_mels=40, window="hamming", mean_norm=False)
-    mean = kaldi_fbank(speech.samples, spec).mean(axis=0)
+    mean = features_of(speech.samples, spec).mean(axis=0)
     expected = mean @ np.random.default_rng(2).normal(size=(40, 96)).astype(np.float32)
     np.testing.assert_allclose(made[:96], unit(expected), atol=1e-4)
 
@@ -294,7 +295,7 @@ def test_an_added_voice_model_may_hear_speech_backwards_too(tmp_path: Path) -> N
     result = add_model("voice", file, tmp_path / "voice", options)
     assert result.exit_code == 0, result.output
     speech = random_speech()
-    frames = kaldi_fbank(speech.samples, KaldiSpec(n_mels=40, mean_norm=False))
+    frames = features_of(speech.samples, KaldiSpec(n_mels=40, mean_norm=False))
     expected = unit(unit(frames[0] @ weights) + unit(frames[-1] @ weights))
     made = load_voice_encoder(tmp_path / "voice").embed(speech).vector
     np.testing.assert_allclose(made[:96], expected, atol=1e-4)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -28,22 +27,6 @@ PIECE_S = 4.0
 
 _LEAST_PIECE_S = 1.5
 _QUALITY = 90  # of the WebP files, in percent
-
-
-@dataclass
-class Prepared:
-    """What became of the clips.
-
-    Attributes:
-        people: people of whom there is a face or speech.
-        faces, voices: files that were written, or were there already.
-        left_out: clips that show nothing or cannot be read, with the reason.
-    """
-
-    people: set[str] = field(default_factory=set)
-    faces: int = 0
-    voices: int = 0
-    left_out: list[str] = field(default_factory=list)
 
 
 def list_clips(dataset: Path) -> list[Path]:
