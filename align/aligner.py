@@ -6,35 +6,29 @@ Importing this module loads no network; `Aligner.load` does. TensorFlow is not n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from align.ahead import Ahead, Heard
 from align.audience import Audience
 from align.decode import read_timed
 from align.faces import FaceDetector, analyse_faces, find_faces
 from align.heap import Heap, bound_heap, keep_heap
-from align.hints import View, advise
+from align.hints import advise
 from align.limits import ReadLimits
 from align.mouth_film import film_mouth
 from align.speech import analyse_speech
 from align.surroundings import cut_surroundings
-from utils.arrays import ImageArray
 from utils.clock import timed
 from utils.demand import Demand, Listen, Watch
 from utils.media import (
     Capture,
     Clip,
     FaceAnalysis,
-    FaceDetection,
-    Frame,
     Waveform,
 )
 from utils.settings.capture import CaptureSettings
@@ -49,9 +43,6 @@ The audience may be shown what is there before the rest is, or nothing.
 
 # The least quality of a face that is seen in every frame of an opening
 _PLAIN_QUALITY = 0.5
-
-# Rows and columns of a picture from one that counts for its brightness to the next
-_BRIGHTNESS_STEP = 8
 
 
 class Aligner:
@@ -165,7 +156,7 @@ class Aligner:
             faces = analyse_faces(clip.frames, detections, self._settings.min_face_px, ahead.cutter)
         for stage in ("detect", "align"):
             timings[stage] += ahead.took_ms[stage]
-        view = _glance(clip.frames, detections)
+        widths_px = [face.width_px for face in chain.from_iterable(detections)]
         speech, _, timings["speech"] = ahead.result()
         return Capture(
             face_analysis=faces,
@@ -174,7 +165,13 @@ class Aligner:
             has_sound=clip.waveform is not None,
             duration_s=clip.duration_s,
             source_sha256=clip.source_sha256,
-            hints=advise(clip, self._settings, faces=faces, speech=speech, view=view),
+            hints=advise(
+                clip,
+                self._settings,
+                faces=faces,
+                speech=speech,
+                widest_px=max(widths_px, default=0.0),
+            ),
             timings_ms=timings,
             surroundings=cut_surroundings(clip.frames, faces.faces) if self._looks_around else (),
         )
@@ -217,20 +214,3 @@ def _is_plain(faces: FaceAnalysis) -> bool:
     is_steady = len(faces.faces) >= faces.frames_read
     is_clear = faces.quality is not None and faces.quality.score >= _PLAIN_QUALITY
     return is_steady and is_clear and faces.people_in_view == 1 and not faces.others
-
-
-def _glance(frames: Sequence[Frame], detections: Sequence[Sequence[FaceDetection]]) -> View:
-    """Look at the pictures: at every eighth row and column, and at the faces."""
-    levels = [_measure_level(frame.image) for frame in frames]
-    faces = chain.from_iterable(detections)
-    return View(
-        brightness=float(np.mean(levels)) / 255 if levels else 0.0,
-        widest_face_px=max((face.width_px for face in faces), default=0.0),
-    )
-
-
-def _measure_level(image: ImageArray) -> float:
-    """Measure the mean of an image. OpenCV leaves rows and columns out in a third of the time."""
-    size = [-(-side // _BRIGHTNESS_STEP) for side in image.shape[1::-1]]
-    few = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
-    return float(np.mean(cv2.mean(few)[:3]))

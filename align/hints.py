@@ -6,15 +6,16 @@ Codes are stable. Texts are English and short.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from align.cut_off import CUT_OFF, measure_gathering
-from align.echo import STRONG_ECHO_DB_S, measure_decay_db_s
-from align.texture import measure_texture
-from align.treble import TELEPHONE_DB, measure_treble_db
-from utils.arrays import Float32Array
+import numpy as np
+
+from align.cut_off import CUT_OFF
+from align.echo import STRONG_ECHO_DB_S
+from align.texture import measure_brightness, measure_texture
+from align.treble import TELEPHONE_DB
 from utils.media import (
     COMPRESSED_PICTURE,
+    Channel,
     Clip,
     Coding,
     FaceAnalysis,
@@ -131,31 +132,22 @@ _NARROW_BAND = Hint(
 )
 
 
-@dataclass(frozen=True)
-class View:
-    """The pictures of a clip at a glance.
-
-    `brightness` is their mean in [0, 1]. `widest_face_px` is the width of the widest
-    face, used or not, and 0 without one.
-    """
-
-    brightness: float
-    widest_face_px: float
-
-
 def advise(
     clip: Clip,
     settings: CaptureSettings,
     *,
     faces: FaceAnalysis,
     speech: SpeechAnalysis,
-    view: View,
+    widest_px: float,
 ) -> tuple[Hint, ...]:
-    """Give all hints for a clip: on the file, the picture and the sound."""
+    """Give all hints for a clip: on the file, the picture and the sound.
+
+    `widest_px` is the width of the widest face, used or not, and 0 without one.
+    """
     return (
         *advise_on_file(clip),
         *_advise_on_lengths(clip),
-        *_advise_on_picture(clip, faces, view, settings.good_face_px),
+        *_advise_on_picture(clip, faces, widest_px, settings.good_face_px),
         *_advise_on_sound(clip, speech, settings),
     )
 
@@ -202,12 +194,12 @@ def is_poor_picture(clip: Clip, face_px: float) -> bool:
 
 
 def _advise_on_picture(
-    clip: Clip, faces: FaceAnalysis, view: View, good_face_px: float
+    clip: Clip, faces: FaceAnalysis, widest_px: float, good_face_px: float
 ) -> list[Hint]:
     if not clip.frames:
         return []
     if faces.quality is None:
-        return _advise_without_face(view, good_face_px)
+        return _advise_without_face(clip, widest_px, good_face_px)
     hints = _advise_on_face(faces.quality, good_face_px)
     if is_poor_picture(clip, faces.quality.size_px):
         hints.append(_POOR_PICTURE)
@@ -217,13 +209,13 @@ def _advise_on_picture(
     return hints
 
 
-def _advise_without_face(view: View, good_face_px: float) -> list[Hint]:
-    if view.brightness < _BLACK:
+def _advise_without_face(clip: Clip, widest_px: float, good_face_px: float) -> list[Hint]:
+    if np.mean([measure_brightness(frame.image) for frame in clip.frames]) < _BLACK:
         return [_NO_FACE, _BLACK_PICTURE]
-    if view.widest_face_px >= good_face_px:
+    if widest_px >= good_face_px:
         return [_NO_WHOLE_FACE]
-    if view.widest_face_px > 0:
-        return [_NO_FACE_NEAR, _come_closer(view.widest_face_px, good_face_px)]
+    if widest_px > 0:
+        return [_NO_FACE_NEAR, _come_closer(widest_px, good_face_px)]
     return [_NO_FACE_IN_LIGHT]
 
 
@@ -246,22 +238,19 @@ def _advise_on_sound(clip: Clip, speech: SpeechAnalysis, settings: CaptureSettin
         return []
     if clip.waveform is None:
         return [_NO_SOUND]
-    if speech.speech is None or speech.quality.speech_s < settings.min_speech_s:
+    if speech.channel is None or speech.quality.speech_s < settings.min_speech_s:
         return [_say_more("no_speech", speech.quality, settings.good_speech_s)]
-    samples = speech.speech.samples
-    hints = _advise_on_speech(speech.quality, samples, settings.good_speech_s)
+    hints = _advise_on_speech(speech.quality, speech.channel, settings.good_speech_s)
     hints += _advise_on_rate(clip.coding)
-    if measure_treble_db(samples) < TELEPHONE_DB:
+    if speech.channel.treble_db < TELEPHONE_DB:
         hints.append(_NARROW_BAND)
     if len(clip.waveforms) > 1:
         hints.append(_name_sounds(len(clip.waveforms)))
     return hints
 
 
-def _advise_on_speech(
-    quality: SpeechQuality, samples: Float32Array, good_speech_s: float
-) -> list[Hint]:
-    is_cut_off = quality.clipping > _CLIPPED or measure_gathering(samples) > CUT_OFF
+def _advise_on_speech(quality: SpeechQuality, channel: Channel, good_speech_s: float) -> list[Hint]:
+    is_cut_off = quality.clipping > _CLIPPED or channel.gathering > CUT_OFF
     return _select(
         [
             (
@@ -271,7 +260,7 @@ def _advise_on_speech(
             (quality.snr_db < _NOISY_DB, _reduce_noise(quality)),
             (is_cut_off, _OVERDRIVEN),
             (quality.level_db < _QUIET_DB, _TOO_QUIET),
-            (measure_decay_db_s(samples) > STRONG_ECHO_DB_S, _ECHO),
+            (channel.decay_db_s > STRONG_ECHO_DB_S, _ECHO),
         ]
     )
 

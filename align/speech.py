@@ -12,9 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from align.cut_off import measure_gathering
+from align.echo import measure_decay_db_s
+from align.treble import measure_treble_db
 from align.vad import find_speech
 from utils.arrays import RATE_HZ, Float32Array, Float64Array
-from utils.media import SpeechAnalysis, SpeechQuality, SpeechSegment, Waveform
+from utils.media import Channel, SpeechAnalysis, SpeechQuality, SpeechSegment, Waveform
 
 # Kept before and after each segment: soft beginnings and endings belong to the speech
 _PADDING_S = 0.06
@@ -56,10 +59,24 @@ def analyse_speech(waveform: Waveform | None, min_speech_s: float) -> SpeechAnal
     segments = find_speech(_remove_offset(waveform).samples)
     quality = assess_speech(waveform, segments)
     waveform = _remove_offset(waveform)
-    speech = None
-    if quality.speech_s >= min_speech_s:
-        speech = Waveform(cut_speech(waveform, segments), RATE_HZ)
-    return SpeechAnalysis(speech=speech, segments=segments, quality=quality)
+    if quality.speech_s < min_speech_s:
+        return SpeechAnalysis(speech=None, segments=segments, quality=quality)
+    samples = cut_speech(waveform, segments)
+    return SpeechAnalysis(
+        speech=Waveform(samples, RATE_HZ),
+        segments=segments,
+        quality=quality,
+        channel=measure_channel(samples),
+    )
+
+
+def measure_channel(speech: Float32Array) -> Channel:
+    """Measure what the way to the file did to speech (n,)."""
+    return Channel(
+        treble_db=measure_treble_db(speech),
+        gathering=measure_gathering(speech),
+        decay_db_s=measure_decay_db_s(speech),
+    )
 
 
 def _remove_offset(waveform: Waveform) -> Waveform:

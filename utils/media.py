@@ -211,15 +211,31 @@ class SpeechQuality:
 
 
 @dataclass(frozen=True)
+class Channel:
+    """What the way from the mouth to the file did to speech: rooms, telephones, amplifiers.
+
+    - `treble_db`: power of the treble against that of a telephone band (`align.treble`).
+    - `gathering`: how much levels gather below the highest, 1 or more (`align.cut_off`).
+    - `decay_db_s`: the fastest decay that is heard, negative (`align.echo`).
+    """
+
+    treble_db: float
+    gathering: float
+    decay_db_s: float
+
+
+@dataclass(frozen=True)
 class SpeechAnalysis:
     """The speech of a waveform, cut out and joined.
 
-    `speech` is None when there is too little for an embedding.
+    `speech` is None when there is too little for an embedding. `channel` is None where it
+    was not measured.
     """
 
     speech: Waveform | None
     segments: tuple[SpeechSegment, ...]
     quality: SpeechQuality
+    channel: Channel | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import pytest
 import soxr
 from scipy.signal import oaconvolve
 
-from align.hints import CODES, View, advise
+from align.hints import CODES, advise
+from align.speech import measure_channel
 from tests.support.media_sound import speech as speak
 from utils.arrays import RATE_HZ
 from utils.media import (
@@ -36,7 +37,6 @@ GOOD_SPEECH = SpeechQuality(
 SOUND = Waveform(np.zeros(16_000, np.float32), 16_000)
 GRAIN = np.random.default_rng(0).integers(90, 160, (48, 80, 3), np.uint8)
 CLIP = Clip((Frame(GRAIN, 0.0),), (SOUND,), 5.0, "")
-VIEW = View(0.5, 120)
 
 
 def codes(
@@ -45,7 +45,7 @@ def codes(
     face: FaceQuality | None = GOOD_FACE,
     people: int = 1,
     speech: SpeechQuality = GOOD_SPEECH,
-    view: View = VIEW,
+    widest_px: float = 120,
     sound: Waveform = SOUND,
     enough: bool = True,
 ) -> list[str]:
@@ -56,8 +56,10 @@ def codes(
         clip,
         SETTINGS,
         faces=FaceAnalysis(faces, people, 1, face),
-        speech=SpeechAnalysis(sound if enough else None, (), speech),
-        view=view,
+        speech=SpeechAnalysis(
+            sound, (), speech, measure_channel(sound.samples) if enough else None
+        ),
+        widest_px=widest_px,
     )
     assert all(h.code in CODES and h.text.endswith(".") and len(h.text) > 10 for h in hints)
     return [h.code for h in hints]
@@ -173,11 +175,12 @@ def test_a_file_that_is_cut_off_is_not_said_to_differ_in_length() -> None:
 
 
 def test_no_face() -> None:
-    assert codes(face=None, people=0, view=View(0.5, 0)) == ["no_face"]
-    assert codes(face=None, people=0, view=View(0.02, 0)) == ["no_face", "too_dark"]
-    assert codes(face=None, people=0, view=View(0.5, 15)) == ["no_face", "come_closer"]
+    assert codes(face=None, people=0, widest_px=0) == ["no_face"]
+    dark = replace(CLIP, frames=(Frame(GRAIN // 30, 0.0),))
+    assert codes(clip=dark, face=None, people=0, widest_px=0) == ["no_face", "too_dark"]
+    assert codes(face=None, people=0, widest_px=15) == ["no_face", "come_closer"]
     # A mouth that fills the picture is not asked to come closer.
-    assert codes(face=None, people=0, view=View(0.5, 140)) == ["no_face"]
+    assert codes(face=None, people=0, widest_px=140) == ["no_face"]
 
 
 def test_several_people() -> None:
@@ -193,7 +196,7 @@ def test_the_text_about_speech_names_what_was_heard_and_what_is_needed() -> None
     analysis = SpeechAnalysis(None, (), replace(GOOD_SPEECH, speech_s=0.4))
     faces = FaceAnalysis((), 0, 0, None)
     clip = replace(CLIP, frames=())
-    (hint,) = advise(clip, SETTINGS, faces=faces, speech=analysis, view=VIEW)
+    (hint,) = advise(clip, SETTINGS, faces=faces, speech=analysis, widest_px=120)
     assert hint.text == "Say a whole sentence: 0.4 s of speech heard, 2 s needed."
 
 
