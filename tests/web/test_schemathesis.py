@@ -1,6 +1,6 @@
 """Requests made up from the OpenAPI document, sent to the real WSGI application.
 
-Nothing may break it, and every status must be described. Many of the files are
+Nothing may break it, and every status and every answer must be as described. Many of the files are
 clips of people, so that the requests get past the decoder. It takes about half a
 minute.
 """
@@ -18,7 +18,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
-from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from gallery.records.keys import Keys
 from gallery.results import Role
@@ -27,7 +31,12 @@ from tests.support.shapes import enroll
 from utils.config import Settings
 from web.factory import create_app
 
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
 CLIPS = st.builds(
     clip,
     st.sampled_from(["ann", "ben", None]),

@@ -18,6 +18,7 @@ from tests.support.gallery_parts import clip, embedding, make_recognizer
 from tests.support.shapes import assert_error, enroll, media, send
 from tests.support.speakers import identify
 from tests.web.test_metrics import read
+from tests.web.test_swagger import check
 from utils.config import Settings
 from utils.modality import Modality
 
@@ -84,6 +85,8 @@ def test_this_is_somebody_who_agreed(client: FlaskClient) -> None:
         assert ("Leave the name out" in refused.get_json()["error"]["hint"]) is ("name" in body)
     made = client.post(url, json={**agreed, "name": "Eve", "retention_days": 30})
     assert made.status_code == 201
+    spec = client.get("/swagger.json").get_json()
+    check(spec, made.get_json(), {"$ref": "#/definitions/Enrolled"}, "Enrolled")
     person = made.get_json()["person"]
     assert (person["name"], person["consent"], person["retention_days"]) == (
         "Eve",

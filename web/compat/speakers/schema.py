@@ -69,7 +69,7 @@ SPEAKER_REGISTERED = make_model(
     duplicate=model_field(
         MATCH,
         "who else the recording was taken for, when `force` let it pass; else null",
-        allow_null=True,
+        x_nullable=True,
     ),
     hints=list_field(HINT, "how to do better next time; empty when all is well"),
     **STAMP,

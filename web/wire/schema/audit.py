@@ -13,8 +13,8 @@ from web.wire.schema.base import (
     text_field,
 )
 
-EVENT = make_model(
-    "Event",
+AUDIT_EVENT = make_model(
+    "AuditEvent",
     event_id=int_field("number of the row, from 1, without gaps", 42),
     at=text_field("when (UTC)", "2026-01-31T08:15:03.123456+00:00"),
     actor=text_field(
@@ -38,7 +38,7 @@ EVENT = make_model(
 )
 AUDIT = make_model(
     "Audit",
-    events=list_field(EVENT, "this part of the audit, newest first"),
+    events=list_field(AUDIT_EVENT, "this part of the audit, newest first"),
     limit=int_field("how many there are here at most", 50),
     next_before=int_field("`before` of the next part; null at the end", 17, x_nullable=True),
 )

@@ -7,6 +7,7 @@ Tests compare the schemas with the answers, and the examples with the code.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask_restx import Model, Namespace, fields
@@ -37,24 +38,55 @@ def make_model(name: str, /, **members: fields.Raw) -> Model:
     return model
 
 
-def text_field(about: str, example: str, **more: Any) -> fields.String:
-    return fields.String(description=about, example=example, **({"required": True} | more))
+def text_field(about: str, example: str, **more: Any) -> fields.Raw:
+    return _field(fields.String, about, example=example, **more)
 
 
-def float_field(about: str, example: float, **more: Any) -> fields.Float:
-    return fields.Float(description=about, example=example, **({"required": True} | more))
+def float_field(about: str, example: float, **more: Any) -> fields.Raw:
+    return _field(fields.Float, about, example=example, **more)
 
 
-def int_field(about: str, example: int, **more: Any) -> fields.Integer:
-    return fields.Integer(description=about, example=example, **({"required": True} | more))
+def int_field(about: str, example: int, **more: Any) -> fields.Raw:
+    return _field(fields.Integer, about, example=example, **more)
 
 
-def model_field(model: Model, about: str, **more: Any) -> fields.Nested:
-    return fields.Nested(model, description=about, **({"required": True} | more))
+def model_field(model: Model, about: str, **more: Any) -> fields.Raw:
+    return _field(partial(fields.Nested, model), about, **more)
 
 
-def list_field(model: Model, about: str) -> fields.List:
-    return fields.List(fields.Nested(model), description=about, required=True)
+def list_field(model: Model, about: str) -> fields.Raw:
+    return values_field(fields.Nested(model), about)
+
+
+def values_field(of: fields.Raw, about: str, **more: Any) -> fields.Raw:
+    """Describe a list of values that are no models."""
+    return _field(partial(fields.List, of), about, **more)
+
+
+def raw_field(about: str, example: dict[str, Any], **more: Any) -> fields.Raw:
+    """Describe an object whose names are free."""
+    return _field(fields.Raw, about, example=example, **more)
+
+
+def any_field(about: str, example: Any, **more: Any) -> fields.Raw:
+    """Describe a value of any type."""
+    field = raw_field(about, example, **more)
+    del field.__schema__["type"]
+    return field
+
+
+def _field(
+    kind: Callable[..., fields.Raw], about: str, *, x_nullable: bool = False, **more: Any
+) -> fields.Raw:
+    """Build a field that is required unless `more` says otherwise.
+
+    A field that may be null is marked by `x-nullable`, which clients of Swagger 2 read: that has
+    no word of its own. What flask-restx calls nullable holds for what is received alone.
+    """
+    field = kind(description=about, **({"required": True} | more))
+    if x_nullable:
+        field.__schema__["x-nullable"] = True
+    return field
 
 
 def limit_param(about: str, default: int = 50) -> dict[str, Any]:
@@ -77,10 +109,6 @@ def add_file(form: RequestParser, name: str, about: str, *, required: bool = Fal
     form.add_argument(name, type=FileStorage, location="files", required=required, help=about)
 
 
-def raw_field(about: str, example: dict[str, Any] | list[Any]) -> fields.Raw:
-    return fields.Raw(description=about, example=example, required=True)
-
-
 REQUEST_ID_FIELD = text_field(
     "id of this request, also in the header X-Request-ID and in the service's log", REQUEST_ID
 )
@@ -93,9 +121,10 @@ ERROR_DETAIL = make_model(
     ),
     hint=text_field("what to do about it (may be empty)", "List the people with GET /v1/people."),
     request_id=REQUEST_ID_FIELD,
-    details=fields.Raw(
-        description="more about some errors, for example `hints` or the duplicate person",
-        example={"hints": []},
+    details=raw_field(
+        "more about some errors, for example `hints` or the duplicate person",
+        {"hints": []},
+        required=False,
     ),
 )
 ERROR = make_model("Error", error=model_field(ERROR_DETAIL, "what went wrong"))

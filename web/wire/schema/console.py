@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flask_restx import fields
 
-from web.wire.schema.base import int_field, list_field, make_model, text_field
+from gallery.results import Role
+from web.wire.schema.base import any_field, int_field, list_field, make_model, text_field
 
-ROLES = ["admin", "kiosk", "auditor"]
+ROLES = [*Role]
 KEY_FIELDS: dict[str, fields.Raw] = {
     "key_id": text_field("id of the key, as the audit names it", "3f9a1c2e"),
     "role": text_field("what its holder may do", "kiosk", enum=ROLES),
@@ -38,14 +39,12 @@ SETTING = make_model(
     "Setting",
     name=text_field("variable of the environment", "DUET_PORT"),
     subject=text_field("what it belongs to", "server"),
-    value=fields.Raw(
-        description="value in use: a text, a number or true or false; null = empty, or a secret",
-        example=5000,
+    value=any_field(
+        "value in use: a text, a number or true or false; null = empty, or a secret",
+        5000,
         x_nullable=True,
     ),
-    default=fields.Raw(
-        description="value without the variable; null = empty", example=5000, x_nullable=True
-    ),
+    default=any_field("value without the variable; null = empty", 5000, x_nullable=True),
     source=text_field(
         "environment: the variable is set; program: given by the program that started the service",
         "default",

@@ -16,7 +16,9 @@ _ERROR = {"code": "person_exists", "message": "The person_id must be new.", "hin
 PLANNED_FILE = make_model(
     "PlannedFile",
     name=text_field("path below what was chosen", "ann/1.mp4"),
-    error=raw_field("why it is refused: code, message and hint; else null", _ERROR),
+    error=raw_field(
+        "why it is refused: code, message and hint; else null", _ERROR, x_nullable=True
+    ),
 )
 PLANNED_PERSON = make_model(
     "PlannedPerson",
@@ -27,7 +29,7 @@ PLANNED_PERSON = make_model(
     is_enrolled=fields.Boolean(
         description="whether a file of the person would be enrolled", example=True
     ),
-    error=raw_field("why nothing of the person is enrolled; else null", _ERROR),
+    error=raw_field("why nothing of the person is enrolled; else null", _ERROR, x_nullable=True),
     files=list_field(PLANNED_FILE, "the files of the person"),
 )
 ENROLMENT_PLAN = make_model(

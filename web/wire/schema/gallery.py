@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flask_restx import fields
+
 from web.wire.schema.base import (
     float_field,
     int_field,
@@ -10,6 +12,7 @@ from web.wire.schema.base import (
     model_field,
     raw_field,
     text_field,
+    values_field,
 )
 
 CHECKED = {
@@ -43,8 +46,13 @@ GALLERY_MAP = make_model(
     method=text_field("how they were laid out", "pca", enum=["pca", "tsne"]),
     people=int_field("people in the map", 20),
     total=int_field("people who fit the search", 20),
-    shown=raw_field("share of the variance along x and along y; null for t-SNE", [0.31, 0.17]),
-    probe=model_field(PROBE_PLACE, "the clip that was sent; null without one", allow_null=True),
+    shown=values_field(
+        fields.Float,
+        "share of the variance along x and along y; null for t-SNE",
+        example=[0.31, 0.17],
+        x_nullable=True,
+    ),
+    probe=model_field(PROBE_PLACE, "the clip that was sent; null without one", x_nullable=True),
     points=list_field(PLACE, "the templates, those of a person one after the other"),
 )
 SIMILAR_PERSON = make_model(
@@ -72,9 +80,10 @@ SIMILARITY = make_model(
         "score above which two clips count as one person's when they are verified", 0.479
     ),
     people=list_field(SIMILAR_PERSON, "rows and columns of the scores, by id"),
-    scores=raw_field(
+    scores=values_field(
+        values_field(float_field("mean cosine", 0.12, x_nullable=True), "those of one person"),
         "mean cosine of the templates of every two people; on the diagonal, of one person's to each"
-        " other (null: only one)",
-        [[0.81, 0.12], [0.12, None]],
+        " other (null there: only one)",
+        example=[[0.81, 0.12], [0.12, None]],
     ),
 )

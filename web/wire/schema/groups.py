@@ -47,6 +47,6 @@ NEW_GROUP = make_model(
     group_id=_ID,
     name=text_field("display name; default: the id", "Staff", required=False),
     watched=fields.Boolean(description=_WATCHED.description, example=False),
-    retention_days=fields.Integer(description=_RETENTION.description, example=30),
+    retention_days=int_field(_RETENTION.description, 30, required=False, x_nullable=True),
 )
 NEW_MEMBER = make_model("NewMember", person_id=text_field("id of the person", "ann@example.com"))

@@ -58,28 +58,32 @@ JOB_ITEM = make_model(
         "done",
         enum=["awaited", "waiting", "running", "done", "failed", "cancelled", "forgotten"],
     ),
-    result=fields.Raw(
-        description=(
-            "the answer: as of POST /v1/identify, of POST /v1/people/{person_id}/templates"
-            " with empty `note` and `consent` (its `request_id` is null), or diarized_json of POST"
-            " /v1/audio/transcriptions with `words`. Null before the file is done, and after a"
-            " failure"
-        ),
-        example={"fused": {"outcome": "accepted"}},
+    result=raw_field(
+        "the answer: as of POST /v1/identify, of POST /v1/people/{person_id}/templates"
+        " with empty `note` and `consent` (its `request_id` is null), or diarized_json of POST"
+        " /v1/audio/transcriptions with `words`. Null before the file is done, and after a"
+        " failure",
+        {"fused": {"outcome": "accepted"}},
+        required=False,
+        x_nullable=True,
     ),
-    error=fields.Raw(
-        description="code, message and hint when it failed; else null",
-        example={"code": "media_corrupt"},
+    error=raw_field(
+        "code, message and hint when it failed; else null",
+        {"code": "media_corrupt"},
+        required=False,
+        x_nullable=True,
     ),
-    progress=fields.Raw(
-        description="how far a recording is that is being written down; else null",
-        example={
+    progress=raw_field(
+        "how far a recording is that is being written down; else null",
+        {
             "heard_s": 610.0,
             "duration_s": 3600.0,
             "words": 1420,
             "real_time_factor": 0.31,
             "left_s": 927.0,
         },
+        required=False,
+        x_nullable=True,
     ),
 )
 JOB_WITH_ITEMS = make_model(

@@ -15,6 +15,7 @@ from web.wire.schema.base import (
     model_field,
     raw_field,
     text_field,
+    values_field,
 )
 from web.wire.schema.gallery import CHECK, CHECKED
 from web.wire.schema.recognition import (
@@ -119,7 +120,9 @@ PEOPLE = make_model(
     total=int_field("how many people fit the search", 42),
     offset=int_field("how many were left out before", 0),
     limit=int_field("how many there are here at most", 50),
-    check=raw_field(f"for the kinds duplicate and mixed: {CHECK}; null for others", CHECKED),
+    check=raw_field(
+        f"for the kinds duplicate and mixed: {CHECK}; null for others", CHECKED, x_nullable=True
+    ),
 )
 TEMPLATE = make_model(
     "Template",
@@ -141,36 +144,45 @@ PERSON_EXPORT = make_model(
         "id, name, note, consent, retention and times",
         {"person_id": "ann@example.com", "name": "Ann Lee"},
     ),
-    templates=fields.List(
+    groups=values_field(fields.String, "ids of the groups of the person", example=["staff"]),
+    sightings=values_field(
         fields.Raw,
-        description=(
-            "all templates, each with its vector of 512 figures and its kept media in base64"
-        ),
-        required=True,
+        "events of watched groups that name the person",
+        example=[{"at": "2026-01-31T08:15:03+00:00", "source": "identify", "group_id": "staff"}],
+    ),
+    visits=values_field(
+        fields.Raw,
+        "recent visits of the person",
+        example=[{"visit_id": REQUEST_ID, "outcome": "accepted", "by": "face"}],
+    ),
+    templates=values_field(
+        fields.Raw,
+        "all templates, each with its vector of 512 figures and its kept media in base64",
         example=[{"template_id": "0a1b2c3d", "modality": "face", "vector": [0.0123], "media": {}}],
     ),
-    identifications=fields.List(
+    identifications=values_field(
         fields.Raw,
-        description="answers of the last days that named the person",
-        required=True,
+        "answers of the last days that named the person",
         example=[{"request_id": REQUEST_ID, "modality": "face", "score": 0.71}],
     ),
-    feedback=fields.List(
+    feedback=values_field(
         fields.Raw,
-        description="what was said of such answers",
-        required=True,
+        "what was said of such answers",
         example=[{"request_id": REQUEST_ID, "modality": "face", "score": 0.71, "same": True}],
     ),
-    jobs=fields.List(
+    transcripts=values_field(
         fields.Raw,
-        description="files of batch jobs that are about the person",
-        required=True,
+        "what the person says in kept transcripts",
+        example=[{"transcript_id": REQUEST_ID, "start_s": 0.3, "end_s": 2.9}],
+    ),
+    jobs=values_field(
+        fields.Raw,
+        "files of batch jobs that are about the person",
         example=[{"job_id": "5d41402a", "name": "ann.mp4", "state": "done"}],
     ),
-    events=fields.List(
+    events=values_field(
         fields.Raw,
-        description="rows of the audit on the person",
-        required=True,
+        "rows of the audit on the person",
         example=[{"event_id": 42, "action": "enroll", "outcome": "stored"}],
     ),
 )
@@ -181,7 +193,7 @@ ENROLLED = make_model(
     duplicate=model_field(
         MATCH,
         "who else the clip was accepted as, when `force` let it pass; else null",
-        allow_null=True,
+        x_nullable=True,
     ),
     **COMMON,
 )

@@ -17,6 +17,7 @@ from web.wire.schema.base import (
     model_field,
     raw_field,
     text_field,
+    values_field,
 )
 
 MATCH = make_model(
@@ -43,13 +44,17 @@ DECISION = make_model(
     match=model_field(
         MATCH,
         "the person; null unless accepted: a stranger is not given the nearest name",
-        allow_null=True,
+        x_nullable=True,
     ),
-    runner_up=model_field(MATCH, "the next best person; null where there is none", allow_null=True),
+    runner_up=model_field(MATCH, "the next best person; null where there is none", x_nullable=True),
     threshold=float_field(
-        "score that had to be reached in this gallery; null where nothing was compared", 0.412345
+        "score that had to be reached in this gallery; null where nothing was compared",
+        0.412345,
+        x_nullable=True,
     ),
-    margin=float_field("best score minus threshold; null where nothing was compared", 0.300906),
+    margin=float_field(
+        "best score minus threshold; null where nothing was compared", 0.300906, x_nullable=True
+    ),
     reason=text_field(
         "the decision in words", "Recognised by face and voice; 0.30 above the threshold"
     ),
@@ -65,31 +70,38 @@ DECISION = make_model(
         required=True,
     ),
 )
+
+
+def _figure_field(about: str, example: float) -> fields.Raw:
+    """Describe a figure that is not kept of unknown visitors."""
+    return float_field(f"{about}; null of an unknown visitor", example, x_nullable=True)
+
+
 FACE_QUALITY = make_model(
     "FaceQuality",
-    size_px=float_field("width of the face in the frame, in pixels", 142.0),
-    sharpness=float_field("0 blurred to 1 sharp", 0.82),
-    yaw=float_field("-1 to 1; 0 = frontal", 0.04),
-    roll_deg=float_field("tilt of the head, in degrees", -1.7),
-    brightness=float_field("mean luminance, 0 to 1", 0.51),
-    contrast=float_field("standard deviation of the luminance, 0 to 1", 0.19),
+    size_px=_figure_field("width of the face in the frame, in pixels", 142.0),
+    sharpness=_figure_field("0 blurred to 1 sharp", 0.82),
+    yaw=_figure_field("-1 to 1; 0 = frontal", 0.04),
+    roll_deg=_figure_field("tilt of the head, in degrees", -1.7),
+    brightness=_figure_field("mean luminance, 0 to 1", 0.51),
+    contrast=_figure_field("standard deviation of the luminance, 0 to 1", 0.19),
     score=float_field("all of it in one figure, 0 to 1", 0.88),
 )
 VOICE_QUALITY = make_model(
     "VoiceQuality",
     speech_s=float_field("net speech heard, in seconds", 3.4),
     duration_s=float_field("sound read, in seconds", 5.0),
-    snr_db=float_field("estimated speech-to-noise ratio, in dB", 24.5),
-    clipping=float_field("share of samples at full scale, 0 to 1", 0.0),
-    level_db=float_field("level of the speech, in dBFS", -21.3),
+    snr_db=_figure_field("estimated speech-to-noise ratio, in dB", 24.5),
+    clipping=_figure_field("share of samples at full scale, 0 to 1", 0.0),
+    level_db=_figure_field("level of the speech, in dBFS", -21.3),
     score=float_field("all of it in one figure, 0 to 1", 0.91),
 )
 QUALITY = make_model(
     "Quality",
     face=model_field(
-        FACE_QUALITY, "best face of the main person; null without one", allow_null=True
+        FACE_QUALITY, "best face of the main person; null without one", x_nullable=True
     ),
-    voice=model_field(VOICE_QUALITY, "the sound; null without a sound track", allow_null=True),
+    voice=model_field(VOICE_QUALITY, "the sound; null without a sound track", x_nullable=True),
 )
 HINT = make_model(
     "Hint",
@@ -112,10 +124,12 @@ JUDGEMENT = make_model(
         enum=["pass", "fail", "not_checked"],
     ),
     score=float_field(
-        "what was measured; null where nothing was, and for keys of the role kiosk", 0.061204
+        "what was measured; null where nothing was, and for keys of the role kiosk",
+        0.061204,
+        x_nullable=True,
     ),
     threshold=float_field(
-        "score from which the check passes; null for keys of the role kiosk", 0.01
+        "score from which the check passes; null for keys of the role kiosk", 0.01, x_nullable=True
     ),
     reason=text_field("the outcome in words", "The mouth moves"),
     code=text_field(
@@ -125,7 +139,9 @@ JUDGEMENT = make_model(
         "mouth_still",
         x_nullable=True,
     ),
-    model_id=text_field("what measured it", "mouth-motion-2", x_nullable=True),
+    model_id=text_field(
+        "what measured it; null where nothing did", "mouth-motion-2", x_nullable=True
+    ),
     lag_ms=int_field(
         "by how much the sound comes late, in milliseconds; null where that is not looked at, and"
         " for keys of the role kiosk",
@@ -142,20 +158,20 @@ SPOKEN_DIGIT = make_model(
 LIVENESS = make_model(
     "Liveness",
     mouth_motion=model_field(
-        JUDGEMENT, "whether the mouth moves while speech is heard; null where off", allow_null=True
+        JUDGEMENT, "whether the mouth moves while speech is heard; null where off", x_nullable=True
     ),
     audio_visual_sync=model_field(
-        JUDGEMENT, "whether the mouth moves as the sound does; null where off", allow_null=True
+        JUDGEMENT, "whether the mouth moves as the sound does; null where off", x_nullable=True
     ),
     screen_or_print=model_field(
         JUDGEMENT,
         "whether no print or screen is held before the camera; null where off",
-        allow_null=True,
+        x_nullable=True,
     ),
     challenge=model_field(
         JUDGEMENT,
         "whether the digits are said that were asked for; null where none were",
-        allow_null=True,
+        x_nullable=True,
     ),
     digits=list_field(
         SPOKEN_DIGIT,
@@ -177,7 +193,7 @@ COMMON: dict[str, fields.Raw] = {
     "liveness": model_field(
         LIVENESS,
         "what each check for liveness says (docs/liveness.md); null where all are off",
-        allow_null=True,
+        x_nullable=True,
     ),
     "encoders": raw_field(
         "which networks answered, by modality",
@@ -201,7 +217,7 @@ OTHER_PERSON = make_model(
         "unknown",
         x_nullable=True,
     ),
-    match=model_field(MATCH, "the person; null unless accepted", allow_null=True),
+    match=model_field(MATCH, "the person; null unless accepted", x_nullable=True),
 )
 IDENTIFICATION = make_model(
     "Identification",
@@ -227,10 +243,14 @@ VERDICT = make_model(
         "same",
         enum=["same", "different", "no_probe", "conflict", "rejected"],
     ),
-    score=float_field("cosine, in [-1, 1]; null without a probe", 0.713251),
-    threshold=float_field("score that had to be reached; null without a probe", 0.301122),
+    score=float_field("cosine, in [-1, 1]; null without a probe", 0.713251, x_nullable=True),
+    threshold=float_field(
+        "score that had to be reached; null without a probe", 0.301122, x_nullable=True
+    ),
     probability=float_field(
-        "probability of one person at even prior odds; null without a probe", 0.998713
+        "probability of one person at even prior odds; null without a probe",
+        0.998713,
+        x_nullable=True,
     ),
     decided_by=text_field(
         "fused, face or voice: whose score and threshold these are; null without a probe",
@@ -247,9 +267,10 @@ COMPARED_SIDE = make_model(
         example=["UklGRh4AAABXRUJQVlA4TBEAAAAvAAAAAAfQ//73v/+BiOh/AAA="],
     ),
     faces_used=int_field("how many faces the face embedding was made from", 8),
-    speech_s=raw_field(
+    speech_s=values_field(
+        fields.List(fields.Float),
         "stretches of speech that the voice embedding was made from: start and end, in seconds",
-        [[0.3, 2.9]],
+        example=[[0.3, 2.9]],
     ),
     duration_s=float_field("length of the clip, in seconds", 3.2),
 )
@@ -259,7 +280,7 @@ COMPARED = make_model(
     reference=model_field(
         COMPARED_SIDE,
         "of the reference; null for a person of the gallery, of whom only numbers are kept",
-        allow_null=True,
+        x_nullable=True,
     ),
 )
 VERIFICATION = make_model(

@@ -46,7 +46,8 @@ HEALTH = make_model(
         enum=("good", "not_needed", "missing", "unknown", "revoked"),
     ),
     role=text_field(
-        "the role in which the service answers: admin, kiosk or auditor; null without a good key",
+        "the role in which the service answers: admin, operator, kiosk or auditor; null without a"
+        " good key",
         "admin",
         x_nullable=True,
     ),

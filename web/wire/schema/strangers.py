@@ -58,7 +58,9 @@ STRANGER_ENROLMENT = make_model(
         required=False,
     ),
     name=text_field("name of a new person", "Ann Lee", required=False),
-    retention_days=fields.Integer(description="term of a new person; null = no end", example=365),
+    retention_days=int_field(
+        "term of a new person; null = no end", 365, required=False, x_nullable=True
+    ),
     force=fields.Boolean(
         description="true: enrol even if it is like somebody else, or unlike the person",
         example=False,

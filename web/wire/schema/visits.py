@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from flask_restx import fields
-
 from gallery.records.visits import OUTCOMES, WRONG
 from web.wire.schema.base import (
     REQUEST_ID,
@@ -38,7 +36,11 @@ VISIT = make_model(
         x_nullable=True,
     ),
     name=text_field("present name; null = nobody", "Ann Lee", x_nullable=True),
-    by=text_field("what named the person: fused, face or voice", "fused", x_nullable=True),
+    by=text_field(
+        "what named the person: fused, face or voice; null = nobody was named",
+        "fused",
+        x_nullable=True,
+    ),
     probability=float_field(
         "calibrated probability of the name; null = nobody was named", 0.997, x_nullable=True
     ),
@@ -64,10 +66,5 @@ VISITS = make_model(
 )
 NEW_CORRECTION = make_model(
     "NewCorrection",
-    person_id=fields.String(
-        description="who it was; null = nobody known",
-        example="ben@example.com",
-        required=True,
-        x_nullable=True,
-    ),
+    person_id=text_field("who it was; null = nobody known", "ben@example.com", x_nullable=True),
 )
