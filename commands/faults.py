@@ -70,10 +70,10 @@ class Program(TerminalGroup):
 
 @contextmanager
 def _one_message() -> Iterator[None]:
-    """Print a fault of a file or a word as one message. Others pass."""
+    """Print an error of the product, a file or a word as one message. Others pass."""
     try:
         yield
-    except (OSError, RuntimeError, UnicodeEncodeError) as error:
+    except (DuetError, OSError, RuntimeError, UnicodeEncodeError) as error:
         refusal = refuse(error)
         if refusal is None:
             raise
@@ -81,7 +81,12 @@ def _one_message() -> Iterator[None]:
 
 
 def refuse(error: Exception) -> DuetError | None:
-    """Say what is wrong with a file or a word. None for what is no fault of either."""
+    """Say what is wrong with a file or a word. None for what is no fault of either.
+
+    The product's own errors say it themselves. Benchmarks leave them to this.
+    """
+    if isinstance(error, DuetError):
+        return error
     if isinstance(error, UnicodeEncodeError):
         sign = f"U+{ord(error.object[error.start]):04X}"
         # The word is not repeated: it may be a key

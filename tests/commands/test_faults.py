@@ -51,6 +51,17 @@ def test_a_command_names_what_it_cannot_use(
     assert done.stderr.count("\n") == 1
 
 
+def test_a_benchmark_names_the_data_that_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUET_SHARED_DATA", str(tmp_path))
+    done = CliRunner().invoke(cli.cli, ["bench", "voices"])
+    assert isinstance(done.exception, SystemExit), repr(done.exception)
+    assert done.exit_code == 1
+    assert "Error: dataset: " in done.stderr
+    assert str(tmp_path) in done.stderr
+
+
 def test_what_is_no_fault_of_a_file_is_passed_on() -> None:
     assert refuse(BrokenPipeError(errno.EPIPE, "Broken pipe")) is None
     assert refuse(OSError("without a number")) is None

@@ -24,7 +24,7 @@ const QUIET_MS = 200;
 
 /** @type {import("./console/table.js").Column<Api.Group>[]} */
 const GROUPS = [
-  { label: t("groups.name"), show: describeGroup },
+  { label: t("groups.name"), show: describeGroup, isWritten: true },
   { label: t("groups.people"), show: ({ people }) => String(people) },
   {
     label: t("groups.watched"),
@@ -40,8 +40,16 @@ const GROUPS = [
 /** @type {import("./console/table.js").Column<Api.Sighting>[]} */
 const EVENTS = [
   { label: t("list.when"), show: ({ at }) => formatMoment(at, NONE) },
-  { label: t("groups.person"), show: ({ name }) => name ?? t("groups.unknown") },
-  { label: t("groups.group"), show: ({ group_id }) => group_id ?? NONE },
+  {
+    label: t("groups.person"),
+    show: ({ name }) => name ?? t("groups.unknown"),
+    isWritten: true,
+  },
+  {
+    label: t("groups.group"),
+    show: ({ group_id }) => group_id ?? NONE,
+    isWritten: true,
+  },
   { label: t("groups.source"), show: ({ source }) => describeSource(source) },
 ];
 

@@ -14,7 +14,7 @@ const NONE = "–";
 const COLUMNS = [
   { label: t("keys.id"), show: (key) => key.key_id },
   { label: t("keys.role"), show: (key) => key.role },
-  { label: t("keys.label"), show: (key) => key.label || NONE },
+  { label: t("keys.label"), show: (key) => key.label || NONE, isWritten: true },
   { label: t("list.made"), show: (key) => formatMoment(key.created_at, NONE) },
   { label: t("list.state"), show: describeState },
   { label: t("list.act"), show: createRevoke },

@@ -8,7 +8,7 @@ import { t } from "./shared/texts.js";
 /** @type {import("./console/table.js").Column<Api.Setting>[]} */
 const COLUMNS = [
   { label: t("settings.name"), show: ({ name }) => create("code", {}, name) },
-  { label: t("settings.value"), show: describeValue },
+  { label: t("settings.value"), show: describeValue, isWritten: true },
   { label: t("settings.source"), show: ({ source }) => t(`settings.${source}`) },
   {
     label: t("settings.meaning"),

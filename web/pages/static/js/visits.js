@@ -16,11 +16,11 @@ const NONE = "–";
 /** @type {import("./console/table.js").Column<Api.Visit>[]} */
 const COLUMNS = [
   { label: t("list.when"), show: (visit) => formatMoment(visit.at, NONE) },
-  { label: t("visits.who"), show: createWho },
+  { label: t("visits.who"), show: createWho, isWritten: true },
   { label: t("visits.sure"), show: describeProbability },
   { label: t("visits.by"), show: (visit) => (visit.by ? t(`by.${visit.by}`) : NONE) },
-  { label: t("visits.where"), show: createWhere },
-  { label: t("visits.outcome"), show: createAnswer },
+  { label: t("visits.where"), show: createWhere, isWritten: true },
+  { label: t("visits.outcome"), show: createAnswer, isWritten: true },
   { label: t("list.act"), show: createAct },
 ];
 

@@ -10,10 +10,10 @@ const PAGE = 50;
 
 /** @type {import("./table.js").Column<Api.JobItem>[]} */
 const COLUMNS = [
-  { label: t("jobs.file"), show: (item) => item.name || "–" },
-  { label: t("jobs.person"), show: (item) => item.person_id ?? "–" },
+  { label: t("jobs.file"), show: (item) => item.name || "–", isWritten: true },
+  { label: t("jobs.person"), show: (item) => item.person_id ?? "–", isWritten: true },
   { label: t("list.state"), show: (item) => t(`jobs.${item.state}`) },
-  { label: t("jobs.said"), show: describeResult },
+  { label: t("jobs.said"), show: describeResult, isWritten: true },
 ];
 
 export class JobDialog {

@@ -18,7 +18,7 @@ export class MembersDialog {
 
   /** @type {import("./table.js").Column<Member>[]} */
   #columns = [
-    { label: t("groups.person"), show: describeMember },
+    { label: t("groups.person"), show: describeMember, isWritten: true },
     {
       label: t("list.act"),
       show: ({ id }) => createButton(t("groups.take_out"), () => this.#remove(id)),

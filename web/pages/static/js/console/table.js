@@ -3,9 +3,10 @@ import { create } from "../shared/dom.js";
 import { t } from "../shared/texts.js";
 
 /**
- * A column: what its head says, and what its cell shows of a record.
+ * A column: what its head says, and what its cell shows of a record. What people wrote, such as
+ * names, is broken anywhere where it is long, and takes no room from the other columns.
  * @template T
- * @typedef {{ label: string, show: (record: T) => Node | string }} Column
+ * @typedef {{ label: string, show: (record: T) => Node | string, isWritten?: boolean }} Column
  */
 
 /**
@@ -46,8 +47,9 @@ function createTable(columns, records) {
  * @param {T} record
  */
 function createRow(columns, record) {
-  const cells = columns.map(({ label, show }) => {
+  const cells = columns.map(({ label, show, isWritten }) => {
     const cell = create("td", {}, show(record));
+    cell.classList.toggle("written", isWritten ?? false);
     cell.dataset.label = label;
     return cell;
   });

@@ -7,12 +7,13 @@ import { t } from "../shared/texts.js";
 /** @type {import("../console/table.js").Column<Api.PlannedPerson>[]} */
 const COLUMNS = [
   { label: t("many.row"), show: ({ row }) => (row === null ? "–" : String(row)) },
-  { label: t("many.person"), show: describePerson },
+  { label: t("many.person"), show: describePerson, isWritten: true },
   {
     label: t("many.clips"),
     show: ({ files }) => files.map(({ name }) => name).join(", ") || "–",
+    isWritten: true,
   },
-  { label: t("many.result"), show: createResult },
+  { label: t("many.result"), show: createResult, isWritten: true },
 ];
 
 /** @param {Api.PlannedPerson} person */
