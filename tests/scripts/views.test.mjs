@@ -5,7 +5,7 @@ import { EN } from "./page.mjs";
 
 const JS = "../../web/pages/static/js";
 const { adviceFor, explain } = await import(`${JS}/kiosk/answer-view.js`);
-const { waysOn } = await import(`${JS}/kiosk/problem-view.js`);
+const { describeProblem, waysOn } = await import(`${JS}/kiosk/problem-view.js`);
 const { comparisonOf, describeSilence, fillOf, modalitiesOf } = await import(
   `${JS}/shared/bars.js`
 );
@@ -24,6 +24,14 @@ describe("the ways on after a problem", () => {
   it("begin with sending again when the clip may still be accepted", () => {
     assert.deepEqual(waysOn(serverGone(), true), ["resend", "retry"]);
     assert.deepEqual(waysOn(failure(503, "busy"), true), ["resend", "retry"]);
+  });
+
+  it("say that the clip is still here, where there is one", () => {
+    const gone = EN["error.server_gone"];
+    assert.equal(describeProblem(serverGone(), false), gone);
+    const kept = EN["problem.clip_kept"];
+    assert.equal(describeProblem(serverGone(), true), `${gone} ${kept}`);
+    assert.doesNotMatch(gone, /clip/); // lists and forms say it, too
   });
 
   it("are only a new try without a clip, or when this clip is no good", () => {
@@ -75,6 +83,14 @@ describe("an answer without a name", () => {
     assert.deepEqual(adviceFor(answer({ people: 0 })), []);
     assert.deepEqual(adviceFor(answer({ fused: "accepted" })), []);
     assert.deepEqual(adviceFor(answer({ fused: "conflict" })), []);
+  });
+
+  it("asks nobody who is recognised to record again", () => {
+    const hints = [{ code: "unequal_length" }, { code: "too_dark" }];
+    const dark = EN["hint.too_dark"];
+    assert.deepEqual(adviceFor({ ...answer({ fused: "accepted" }), hints }), [dark]);
+    const both = [EN["hint.unequal_length"], dark];
+    assert.deepEqual(adviceFor({ ...answer({}), hints }), both);
   });
 });
 

@@ -8,6 +8,9 @@ import { t } from "../shared/texts.js";
 
 /** @import { KioskState } from "./machine.js" */
 
+/** Hints that say no more than to record again. */
+const AGAIN = new Set(["incomplete", "unequal_length"]);
+
 /**
  * Fill the view with a new answer, or without the name once that was wrong. What was
  * shown before is left as it is.
@@ -112,11 +115,14 @@ export function explain(answer) {
 }
 
 /**
- * List the service's hints, or general advice for a stranger who got none.
+ * List the service's hints, or general advice for a stranger who got none. Whoever is recognised
+ * is not asked to record again: a slow computer often records less picture than sound.
  * @param {Api.Identification} answer
  */
 export function adviceFor({ fused, hints, gallery }) {
-  if (hints.length) return hints.map(describeHint);
+  const isKnown = fused.outcome === "accepted";
+  const useful = hints.filter(({ code }) => !isKnown || !AGAIN.has(code));
+  if (useful.length) return useful.map(describeHint);
   const isStranger = fused.outcome === "unknown" && gallery.people > 0;
   return isStranger ? [t("answer.advice")] : [];
 }

@@ -48,7 +48,7 @@ export function showProblem({ problem, clip }) {
   if (!problem) return null;
   const ways = waysOn(problem, Boolean(clip));
   if (problem instanceof DeviceError) showDeviceError(problem);
-  else showApiError(problem);
+  else showApiError(problem, Boolean(clip));
   byId("retry").textContent = t(
     ways.includes("resend") ? "kiosk.again" : "device.retry",
   );
@@ -78,13 +78,26 @@ function showDeviceError({ reason }) {
   showLines(byId("problem-hints"), []);
 }
 
-/** @param {ApiError} error */
-function showApiError(error) {
-  const wait = error.retryAfterS;
-  const sentences = [error.message, wait ? t("problem.retry_after", { n: wait }) : ""];
+/**
+ * @param {ApiError} error
+ * @param {boolean} hasClip
+ */
+function showApiError(error, hasClip) {
   byId("problem-title").textContent = describeTitle(error);
-  byId("problem-text").textContent = sentences.join(" ").trim();
+  byId("problem-text").textContent = describeProblem(error, hasClip);
   showLines(byId("problem-hints"), describeHints(error));
+}
+
+/**
+ * Say what is wrong, for how long, and that the clip waits for a service that is gone.
+ * @param {ApiError} error
+ * @param {boolean} hasClip
+ */
+export function describeProblem({ code, message, retryAfterS: wait }, hasClip) {
+  const sentences = [message];
+  if (wait) sentences.push(t("problem.retry_after", { n: wait }));
+  if (code === "server_gone" && hasClip) sentences.push(t("problem.clip_kept"));
+  return sentences.join(" ").trim();
 }
 
 /** @param {ApiError} error */
