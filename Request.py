@@ -342,7 +342,14 @@ def describe_error(error: Any, status: int) -> str:
     """Describe an error of the service in a line. Raises NotOursError."""
     if not isinstance(error, dict) or not error.keys() >= {"code", "message"}:
         raise NotOursError(f"{status} with an error of another kind")
-    return f"{error['code']} ({status}): {error['message']} {error.get('hint') or ''}".rstrip()
+    message = str(error["message"]).rstrip(".")
+    hint = name_option(error.get("hint") or "")
+    return f"{error['code']} ({status}): {message}. {hint}".rstrip()
+
+
+def name_option(advice: str) -> str:
+    """Name the option of this program in place of the field of a request."""
+    return advice.replace("force=true", "--force")
 
 
 def write(text: str) -> int:
@@ -360,7 +367,7 @@ def explain_first_sight(body: dict[str, Any]) -> list[str]:
     """Explain an answer of /Identification_Request in lines of text."""
     if "100001" not in body:
         raise KeyError("100001")
-    return [f"{key}: {text}" for key, text in body.items()]
+    return [f"{key}: {name_option(str(text))}" for key, text in body.items()]
 
 
 def explain(body: dict[str, Any]) -> list[str]:

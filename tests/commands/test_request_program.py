@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 
 import Request
-from Request import default_url, main
+from Request import default_url, describe_error, explain_first_sight, main
 from tests.support.http_server import serving
 from utils.config import url_of_service
 
@@ -204,3 +204,11 @@ def test_where_nothing_can_be_typed_nothing_is_waited_for(
     clip.write_bytes(b"a clip")
     assert main([str(clip), "--challenge", "en", "--url", url]) == 0
     assert main(["--url", url]) == 2
+
+
+def test_message_and_advice_are_two_sentences_that_name_the_option() -> None:
+    error = {"code": "duplicate_person", "message": "Received: 'b'", "hint": "Use force=true."}
+    assert describe_error(error, 409) == "duplicate_person (409): Received: 'b'. Use --force."
+    assert describe_error({**error, "hint": ""}, 409) == "duplicate_person (409): Received: 'b'."
+    body = {"100001": "ann", "notice": "Send it again with force=true."}
+    assert explain_first_sight(body)[1] == "notice: Send it again with --force."
