@@ -55,12 +55,15 @@ def test_long_names_stay_on_the_screen(
     """A name of 200 letters is one word."""
     enrol("a" * 128, "A" * 200, cast.enrolled)
     ask(service, cast.again)
-    group = {"group_id": "g" * 128, "name": "G" * 200}
-    assert requests.post(f"{service.url}/v1/groups", json=group, timeout=60).ok
+    groups = f"{service.url}/v1/groups"
+    group_id = "g" * 128
+    group = {"group_id": group_id, "name": "G" * 200}
+    assert requests.post(groups, json=group, timeout=60).ok
     for path, name in (("visits", "A" * 200), ("groups", "G" * 200)):
         page.goto(f"{service.url}/console/{path}")
         expect(page.locator("#records tbody tr").first).to_contain_text(name)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    assert requests.delete(f"{groups}/{group_id}", timeout=60).ok
 
 
 def test_recent_visitors(
