@@ -18,7 +18,7 @@ from align.container import Demuxed, Track, demux, open_container
 from align.film import Film
 from align.limits import ReadLimits
 from align.photo import read_photo
-from align.sniff import SNIFF_BYTES, MediaKind, describe, sniff
+from align.sniff import MediaKind, describe, sniff_file
 from align.sound import decode_sound
 from align.video import decode_frames
 from utils.beside import beside
@@ -146,12 +146,11 @@ def identify_kind(path: Path, name: str) -> MediaKind:
     """
     try:
         with path.open("rb") as file:
-            head = file.read(SNIFF_BYTES)
+            kind, head = sniff_file(file)
     except (FileNotFoundError, IsADirectoryError):
         raise MediaNotFoundError(f"There is no such file. Received: {_quote(name)}.") from None
     if not head:
         raise MediaEmptyError(f"The file has no content (0 bytes). Received: {_quote(name)}.")
-    kind = sniff(head)
     if kind is None:
         raise MediaTypeError(
             "The content is not video, sound or a picture in a format that is read."

@@ -6,6 +6,7 @@ It is turned upright as its EXIF orientation says.
 from __future__ import annotations
 
 import math
+import re
 import struct
 from pathlib import Path
 
@@ -21,6 +22,15 @@ from utils.media import Frame
 # JPEG includes MPO, the one with several pictures that phones write
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF")
 _EXCESSIVE = "Send a smaller picture."
+# A JPEG picture is decoded once for each scan. Encoders make up to about a dozen, and a small
+# file may hold thousands
+_MOST_SCANS = 100
+_MOST_PARTS = 10_000
+_JPEG = b"\xff\xd8"
+_SCAN = 0xDA
+_END = 0xD9
+# A marker amid coded data, where 0xFF is followed by 0, or by the number of a restart
+_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
 # What the decoders of pictures raise for a file that is damaged
 _BROKEN = (
     *(OSError, ValueError, SyntaxError, struct.error, EOFError, MemoryError),
@@ -39,6 +49,7 @@ def read_photo(path: Path, limits: ReadLimits) -> Frame:
     try:
         with Image.open(path, formats=_FORMATS) as picture:
             refuse_many_pixels(picture.size, limits.max_photo_px, hint=_EXCESSIVE)
+            _refuse_many_scans(path)
             shrink = min(1.0, math.sqrt(limits.kept_photo_px / math.prod(picture.size)))
             size = (int(picture.width * shrink), int(picture.height * shrink))
             # Lets JPEG decode at a half, quarter or eighth
@@ -53,6 +64,31 @@ def read_photo(path: Path, limits: ReadLimits) -> Frame:
         raise MediaCorruptError(
             "The file begins like a picture, but cannot be decoded: it is damaged or cut off."
         ) from None
+
+
+def _refuse_many_scans(path: Path) -> None:
+    data = path.read_bytes()
+    if data.startswith(_JPEG) and count_scans(data) > _MOST_SCANS:
+        raise MediaTooLargeError(
+            f"A JPEG picture may have {_MOST_SCANS} scans. This one has more.",
+            "Save it anew as a JPEG picture.",
+        )
+
+
+def count_scans(data: bytes) -> int:
+    """Count the scans of the first picture of a JPEG file (ITU-T T.81, annex B), as far as 101.
+
+    Of a file with more parts than any has it is 101.
+    """
+    scans = 0
+    place = len(_JPEG)
+    for _ in range(_MOST_PARTS):
+        marker = _MARKER.search(data, place)
+        if marker is None or marker[1][0] == _END or scans > _MOST_SCANS:
+            return scans
+        scans += marker[1][0] == _SCAN
+        place = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+    return _MOST_SCANS + 1
 
 
 def _to_array(picture: Image.Image, most: int) -> ImageArray:

@@ -8,10 +8,20 @@ specifications of the formats.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from dataclasses import dataclass
+from typing import BinaryIO
 
 SNIFF_BYTES = 512
 _TS_PACKET = 188
+# Packets of camcorders (a time before each) and of broadcasts (a checksum after each)
+_TS_SIZES = (_TS_PACKET, 192, 204)
+_TS_SYNC = 0x47
+# Bits of the second byte of a packet that are 0, and of the fourth that are not all 0
+_TS_BROKEN = 0x80
+_TS_CONTROL = 0x30
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _PICTURE_BRANDS = _AVIF_BRANDS + _HEIC_BRANDS
@@ -44,6 +54,13 @@ _SIGNATURES = (
     (b"\x00\x00\x01\xba", MediaKind("mpg", "mpeg")),
     (b"\x00\x00\x01\xb3", MediaKind("mpg", "mpegvideo")),
 )
+_AFTER_ID3 = (MediaKind("flac", "flac"), MediaKind("aac", "aac"))
+_MOST_ID3 = 4
+
+# Streams of pictures without a container, as surveillance cameras export them. They begin
+# with a parameter set, a delimiter or, of H.264, a note of the encoder
+_RAW_H264 = re.compile(rb"\x00?\x00\x00\x01([\x27\x47\x67]|\x09[\x10-\xf0]|\x06\x05)")
+_RAW_H265 = re.compile(rb"\x00?\x00\x00\x01(\x40\x01|\x46\x01)")
 _OTHER_SIGNATURES = (
     (b"GIF8", "a GIF picture"),
     (b"BM", "a BMP picture"),
@@ -72,9 +89,20 @@ _OTHER_SIGNATURES = (
     (b"nut/multimedia container", "a NUT video"),
     (b".RMF", "RealMedia"),
     (b"\x30\x26\xb2\x75", "Windows Media"),
+    (b"\x06\x0e\x2b\x34", "an MXF video"),
+    (b"\x0b\x77", "an AC-3 sound"),
+    (b"#!SILK", "a SILK sound, as messengers keep it"),
+    (b"\x02#!SILK", "a SILK sound, as messengers keep it"),
+    (b"DHAV", "a recording in the own format of a surveillance camera"),
+    (b"IMKH", "a recording in the own format of a surveillance camera"),
+    (b"\x1f\x43\xb6\x75", "a piece of a webm or mkv recording without its beginning"),
     (b"\x7fELF", "a program"),
     (b"MZ", "a program"),
 )
+# The first of these comes where a recorder of a browser hands over its second piece
+_WEBM_BLOCK = re.compile(rb"\xa3[\x10-\xff].{0,3}?[\x81-\x84]..[\x00\x80]", re.DOTALL)
+_FRAGMENT_BOXES = (b"styp", b"sidx", b"moof", b"emsg", b"prft")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{64,}")
 
 
 def sniff(head: bytes) -> MediaKind | None:
@@ -85,7 +113,38 @@ def sniff(head: bytes) -> MediaKind | None:
         or _sniff_boxes(head)
         or _sniff_signature(head)
         or _sniff_mpeg(head)
+        or _sniff_raw(head)
+        or _sniff_broken_ts(head)
     )
+
+
+def sniff_file(file: BinaryIO) -> tuple[MediaKind | None, bytes]:
+    """Tell the format of an open file.
+
+    ID3 tags, as some programs put them before FLAC and AAC, are passed over.
+
+    Returns:
+        The format, None when it is not read, and the first bytes.
+    """
+    head = file.read(SNIFF_BYTES)
+    start = 0
+    rest = head
+    for _ in range(_MOST_ID3):
+        if not rest.startswith(b"ID3") or len(rest) < 10:
+            break
+        start += _measure_id3(rest)
+        file.seek(start)
+        rest = file.read(SNIFF_BYTES)
+    tagged = sniff(rest) if start else None
+    return (tagged if tagged in _AFTER_ID3 else sniff(head)), head
+
+
+def _measure_id3(head: bytes) -> int:
+    """Size of an ID3 tag in bytes: 10 and 28 bits in four bytes (id3.org/id3v2.4.0-structure)."""
+    size = 10
+    for place, byte in enumerate(head[6:10]):
+        size += (byte & 0x7F) << 7 * (3 - place)
+    return size
 
 
 def describe(head: bytes) -> str:
@@ -93,7 +152,29 @@ def describe(head: bytes) -> str:
     for magic, words in _OTHER_SIGNATURES:
         if head.startswith(magic):
             return words
-    return "text" if _is_text(head) else "an unknown binary format"
+    if head[4:8] in _FRAGMENT_BOXES:
+        return "a piece of an mp4 recording without its beginning"
+    if _WEBM_BLOCK.match(head):
+        return "a piece of a webm recording without its beginning"
+    return _describe_text(head) if _is_text(head) else "an unknown binary format"
+
+
+def _describe_text(head: bytes) -> str:
+    start = head.lstrip()[:64].lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "text (a web page)"
+    coded = _BASE64.match(head.partition(b",")[2] if start.startswith(b"data:") else head)
+    kind = sniff(_decode_base64(coded[0])) if coded else None
+    if kind is not None:
+        return f"text ({kind.name} in Base64: send the bytes themselves)"
+    return "text"
+
+
+def _decode_base64(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(text[: len(text) // 4 * 4], altchars=b"-_")
+    except binascii.Error:
+        return b""
 
 
 def _is_text(head: bytes) -> bool:
@@ -161,3 +242,26 @@ def _sniff_mpeg(head: bytes) -> MediaKind | None:
         return MediaKind("aac", "aac")
     valid = layer in (1, 2) and version != 1 and 0 < bitrate < 15 and rate != 3
     return MediaKind("mp3", "mp3") if valid else None
+
+
+def _sniff_raw(head: bytes) -> MediaKind | None:
+    if _RAW_H264.match(head):
+        return MediaKind("raw h264", "h264")
+    return MediaKind("raw h265", "hevc") if _RAW_H265.match(head) else None
+
+
+def _sniff_broken_ts(head: bytes) -> MediaKind | None:
+    """Tell a transport stream that begins amid a packet, or whose packets have more bytes."""
+    if head.startswith(tuple(magic for magic, _ in _OTHER_SIGNATURES)) or _is_text(head):
+        return None
+    for size in _TS_SIZES:
+        for sync in re.finditer(rb"\x47", head[: max(0, min(size, len(head) - size - 3))]):
+            places = range(sync.start(), len(head) - 3, size)
+            if all(_begins_packet(head, at) for at in places):
+                return MediaKind("mpeg ts", "mpegts")
+    return None
+
+
+def _begins_packet(head: bytes, at: int) -> bool:
+    is_sound = not head[at + 1] & _TS_BROKEN and head[at + 3] & _TS_CONTROL
+    return head[at] == _TS_SYNC and bool(is_sound)

@@ -191,7 +191,7 @@ def _encode_frames(
 def write_sound(path: Path, samples: Samples, rate_hz: int = RATE_HZ) -> Path:
     """Write a sound file.
 
-    wav, flac, mp3 and ogg (Vorbis) by libsndfile; m4a (AAC), opus, mka and webm by
+    wav, flac, mp3 and ogg (Vorbis) by libsndfile; m4a and aac, opus, mka and webm by
     ffmpeg's libraries.
     """
     if path.suffix in (".wav", ".flac", ".mp3", ".ogg"):
@@ -199,6 +199,7 @@ def write_sound(path: Path, samples: Samples, rate_hz: int = RATE_HZ) -> Path:
         return path
     kinds = {
         ".m4a": ("mp4", "aac"),
+        ".aac": ("adts", "aac"),
         ".opus": ("ogg", "libopus"),
         ".mka": ("matroska", "libopus"),
         ".webm": ("webm", "libopus"),
