@@ -36,6 +36,24 @@ _USUAL_RATE = 25
 # Seconds between two frames of the fastest camera, as good as a clock of milliseconds has it
 _LEAST_APART_S = 0.0015
 
+# Time of packets that are decoded and not shown, as before a cut that an edit list makes. It is
+# that of no frame
+_HIDDEN_S = -1e-6
+
+# No picture stands and no sound is silent for so long between two packets: the clock was set
+# anew, as where recordings of a camera are joined, or a time stamp is damaged
+_MOST_GAP_S = 600.0
+
+# Time stamps in the order of decoding go back by less
+_MOST_BACK_S = 1.0
+
+# Formats that state no length: ffmpeg takes it from the time stamps at both ends
+_UNSTATED = ("mpegts", "mpeg")
+
+# So much of a sound is hidden at most for its decoder to begin with. It counts for the clock, as
+# in the clips that the model of `audio_visual_sync` was fitted to
+_PRIMING_S = 0.25
+
 # So many packets in a row may have one time: a hidden frame and the one that is shown
 _MOST_SAME = 2
 
@@ -44,7 +62,8 @@ _MOST_SAME = 2
 class TimedPacket:
     """A compressed packet and when it is shown.
 
-    `time_s` counts from the first packet of its stream.
+    `time_s` counts from the first packet of its stream that is shown. It is below 0 where
+    the packet is decoded for others alone.
     """
 
     packet: av.Packet[Any]
@@ -55,17 +74,24 @@ class TimedPacket:
         """Whether decoding may start here."""
         return bool(self.packet.is_keyframe)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether it is shown or heard."""
+        return self.time_s >= 0
+
 
 @dataclass
 class _Stamp:
     """Time stamp of packets in a row that share one: in ticks, and how many they are.
 
-    `end_s` is when the frame after it is due, by the clock of the file.
+    `end_s` is when the frame after it is due, by the clock of the file. `decoded` is when
+    it is decoded, in ticks of the file.
     """
 
     ticks: int | None = None
     same: int = 0
     end_s: float = 0.0
+    decoded: int | None = None
 
 
 @dataclass
@@ -73,8 +99,8 @@ class Track:
     """One stream of the file and its packets in decoding order.
 
     `stream` is None when the file has no such stream. The other times are by the clock
-    of the file: `first_s` is the time stamp of its first packet, `end_s` is where its
-    last packet ends, held or not, and `stated_end_s` is the end that the header states,
+    of the file: `first_s` is the time stamp of its first packet that is shown, `end_s` is
+    where its last packet ends, held or not, and `stated_end_s` is the end that the header states,
     None where it states none.
     """
 
@@ -84,6 +110,8 @@ class Track:
     end_s: float = 0.0
     stated_end_s: float | None = None
     _last: _Stamp = field(default_factory=_Stamp)
+    _hidden_s: float | None = None  # time of the first packet, where it is not shown
+    _shift: int = 0  # ticks that are added to those of the file, where its clock was set anew
 
     @cached_property
     def time_base(self) -> Fraction:
@@ -149,6 +177,8 @@ def demux(container: InputContainer, limits: ReadLimits) -> Demuxed:
         MediaTooLongError: the file is longer than `limits.max_clip_s`.
     """
     stated_s = (container.duration or 0) / 1e6
+    if container.format.name in _UNSTATED and stated_s > limits.max_clip_s:
+        stated_s = 0.0  # it may be a jump of the clock
     _refuse_long(stated_s, limits)
     video = _choose_streams(container, "video")[:1]
     audio = choose_sounds(container)[: limits.max_sounds]
@@ -248,9 +278,10 @@ class _PacketReader:
         time_s = None if track is None else measure_time_s(packet, track)
         if track is None or time_s is None:
             return
-        length_s = scale_ticks(packet.duration or 0, track.time_base)
-        self.end_s = max(self.end_s, time_s + length_s)
-        track.end_s = max(track.end_s, (track.first_s or 0.0) + time_s + length_s)
+        if time_s >= 0:
+            end_s = time_s + scale_ticks(packet.duration or 0, track.time_base)
+            self.end_s = max(self.end_s, end_s)
+            track.end_s = max(track.end_s, (track.first_s or 0.0) + end_s)
         if time_s <= self._limits.read_s and self._size < self._limits.max_bytes:
             track.packets.append(TimedPacket(packet, time_s))
             self._size += packet.size
@@ -266,22 +297,56 @@ class _PacketReader:
 
 
 def measure_time_s(packet: av.Packet[Any], track: Track) -> float | None:
-    """When a packet is shown, from the first packet of its stream.
+    """When a packet is shown, from the first packet of its stream that is.
 
-    None for an empty packet. A packet without a usable time is given one: a frame after
-    the packet before it.
+    None for an empty packet, and below 0 for one that is not shown. A packet without a
+    usable time is given one: a frame after the packet before it.
     """
     if packet.size == 0:
         return None
-    stamp = packet.pts if packet.pts is not None else packet.dts
+    stamp = _read_stamp(packet, track)
     if not _is_usable(stamp, track):
         stamp = packet.pts = round(track._last.end_s / (track.time_base or 1))
     time_s = scale_ticks(stamp or 0, track.time_base)
     last = track._last
     last.end_s = (time_s if last.same == 1 else last.end_s) + _step_s(packet, track)
+    if packet.is_discard:
+        track._hidden_s = time_s if track._hidden_s is None else track._hidden_s
+        return _HIDDEN_S
     if track.first_s is None:
-        track.first_s = time_s
+        track.first_s = _begin(time_s, track)
     return max(0.0, time_s - track.first_s)
+
+
+def _begin(time_s: float, track: Track) -> float:
+    """When a track begins whose first packet that is shown has this time."""
+    hidden_s = track._hidden_s
+    if hidden_s is None or track.stream.type != "audio" or time_s - hidden_s > _PRIMING_S:
+        return time_s
+    return hidden_s
+
+
+def _read_stamp(packet: av.Packet[Any], track: Track) -> int | None:
+    """Read the time of a packet in ticks. After a jump of the clock it goes on as before."""
+    stamp: int | None = packet.pts if packet.pts is not None else packet.dts
+    if stamp is None or not track.time_base:
+        return stamp
+    if _is_jump(packet, stamp, track):
+        track._shift = round(track._last.end_s / track.time_base) - stamp
+    track._last.decoded = packet.dts
+    if track._shift:
+        stamp = packet.pts = stamp + track._shift
+    return stamp
+
+
+def _is_jump(packet: av.Packet[Any], stamp: int, track: Track) -> bool:
+    """Whether the clock of the file was set anew before a packet of this time."""
+    last = track._last
+    if last.same == 0:
+        return False
+    ahead_s = scale_ticks(stamp + track._shift, track.time_base) - last.end_s
+    back = 0 if last.decoded is None or packet.dts is None else last.decoded - packet.dts
+    return abs(ahead_s) > _MOST_GAP_S or scale_ticks(back, track.time_base) > _MOST_BACK_S
 
 
 def _is_usable(stamp: int | None, track: Track) -> bool:

@@ -78,12 +78,17 @@ def decode_frames(
         return ()
     times = [packet.time_s for packet in track.packets]
     keyframes = [packet.is_keyframe for packet in track.packets]
-    even = choose_times(times, keyframes, limits.frames)
+    shown = [packet for packet in track.packets if packet.is_shown]
+    shown_s = [packet.time_s for packet in shown]
+    if not shown:
+        return ()
+    shown_keys = [packet.is_keyframe for packet in shown]
+    even = choose_times(shown_s, shown_keys, limits.frames)
     film = film or Film(0.0)
     if limits.is_fast:
         film.end_s = min(film.end_s, max(even) + _SAME_S)
-    has_opening = limits.is_fast and max(times) >= LEAST_OPENED_S
-    more = _choose_more(times, keyframes, even) if has_opening else []
+    has_opening = limits.is_fast and max(shown_s) >= LEAST_OPENED_S
+    more = _choose_more(shown_s, shown_keys, even) if has_opening else []
     asked = ask if has_opening else None
     decoder = _Decoder(track, limits, film, audience or Nobody(), ask=asked, hear=hear)
     for group in plan(times, keyframes, sorted([*even, *more]), film_s=film.end_s):

@@ -1,0 +1,99 @@
+"""Clips whose clock does not begin with the picture, or is set anew on the way."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+
+from align.decode import ReadLimits, read_clip
+from tests.support import media
+from tests.support.pictures import grey_frames, number_of
+from utils.errors import MediaTooLongError
+
+LIMITS = ReadLimits(max_frames=6, film_s=8.0)
+_FPS = 12
+
+
+def cut_off(source: Path, path: Path, seconds: Fraction) -> Path:
+    """Copy a clip without its first seconds, as a phone does: by an edit list.
+
+    The picture stays from the keyframe on, and is not shown before the cut.
+    """
+    with av.open(str(source)) as container, av.open(str(path), "w", format="mp4") as copy:
+        streams = {s.index: copy.add_stream_from_template(s) for s in container.streams}
+        for packet in container.demux():
+            if packet.dts is None or packet.pts is None or packet.time_base is None:
+                continue
+            packet.pts -= round(seconds / packet.time_base)
+            packet.dts -= round(seconds / packet.time_base)
+            packet.stream = streams[packet.stream.index]
+            copy.mux(packet)
+    return path
+
+
+@pytest.fixture
+def trimmed(tmp_path: Path) -> Path:
+    frames = grey_frames(3 * _FPS)
+    sound = media.tone(3.0)
+    source = media.write_video(tmp_path / "a.mp4", frames, sound, _FPS, keyframe_every=1000)
+    return cut_off(source, tmp_path / "b.mp4", Fraction(5, 4))
+
+
+@pytest.mark.parametrize("is_fast", [False, True])
+def test_what_an_edit_list_cuts_off_is_not_seen(trimmed: Path, is_fast: bool) -> None:
+    clip = read_clip(trimmed, ReadLimits(max_frames=6, is_fast=is_fast))
+    assert len(clip.frames) == (5 if is_fast else 6)
+    first = number_of(clip.frames[0].image)
+    assert first == pytest.approx(15 + clip.frames[0].time_s * _FPS, abs=1.5)
+    assert clip.frames[0].time_s < 0.4
+    assert clip.frames[-1].time_s == pytest.approx(1.65, abs=0.25)
+
+
+def test_sound_and_picture_of_a_clip_that_was_cut_begin_together(trimmed: Path) -> None:
+    clip = read_clip(trimmed, LIMITS)
+    assert clip.waveform is not None
+    assert len(clip.waveform.samples) / 16000 == pytest.approx(1.75, abs=0.1)
+    assert clip.sound_starts_s[0] == pytest.approx(0.0, abs=0.03)
+    assert clip.coding.picture_s == pytest.approx(clip.coding.sound_s, abs=0.1)
+    assert clip.film[0].time_s < 0.1
+    assert len(clip.film) == pytest.approx(17, abs=2)
+
+
+def write_stream(path: Path, start_s: int = 0) -> bytes:
+    media.write_video(
+        path,
+        grey_frames(35),
+        media.tone(1.4),
+        25,
+        codec="mpeg2video",
+        sound_codec="mp2",
+        options={"output_ts_offset": str(start_s)},
+    )
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("order", [(0, 5000), (5000, 0), (0, 0), (0, 0, 0), (0, 5000, 0)])
+def test_recordings_that_were_joined_follow_each_other(
+    tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    """As of a camera that was started anew: its clock jumps by hours, or goes back."""
+    parts = [write_stream(tmp_path / "a.mpegts", start_s) for start_s in order]
+    (tmp_path / "b.ts").write_bytes(b"".join(parts))
+    clip = read_clip(tmp_path / "b.ts", LIMITS)
+    length_s = 1.4 * len(order)
+    assert clip.duration_s == pytest.approx(length_s, abs=0.2)
+    assert len(clip.frames) == 6
+    times = [frame.time_s for frame in clip.frames]
+    assert all(before < after for before, after in pairwise(times))
+    assert times[-1] > length_s - 1
+    assert clip.coding.picture_s == pytest.approx(length_s, abs=0.2)
+
+
+def test_a_stream_that_is_long_indeed_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "b.ts").write_bytes(write_stream(tmp_path / "a.mpegts"))
+    with pytest.raises(MediaTooLongError):
+        read_clip(tmp_path / "b.ts", ReadLimits(max_clip_s=1.0, read_s=0.5))
