@@ -218,10 +218,10 @@ def print_beside(recognizer: Recognizer, settings: Settings, *, repeat: int) -> 
     )
 
 
-def time_wall(work: Callable[[], object], times: int = 10) -> list[float]:
-    """Wall time of some work in seconds, several times."""
+def time_wall(work: Callable[[], object]) -> list[float]:
+    """Wall time of some work in seconds, ten times."""
     taken = []
-    for _ in range(times):
+    for _ in range(10):
         started = time.perf_counter()
         work()
         taken.append(time.perf_counter() - started)

@@ -35,6 +35,7 @@ from utils.errors import InvalidRequestError, SpeechUnavailableError
 from utils.fair_semaphore import FairSemaphore
 
 WAIT_S = 60.0
+"""Seconds that a recording waits for a free slot before it is refused."""
 
 
 @dataclass(frozen=True)
@@ -170,11 +171,10 @@ def _open_track(recording: Recording, transcriber: Transcriber, channel: int) ->
 class Scribe:
     """Writes down recordings, as many at a time as there are slots."""
 
-    def __init__(self, settings: Settings, *, wait_s: float = WAIT_S) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings.speech
         self._count = settings.limits.slots
         self._slots = FairSemaphore(self._count)
-        self._wait_s = wait_s
         self._lock = threading.Lock()
         self._transcriber: Transcriber | None = None
         self._others: dict[str, Transcriber] = {}
@@ -224,14 +224,14 @@ class Scribe:
         """
         transcriber = self.load()
         transcriber.model.check_language(recording.language)
-        taken = f"All {self._count} slots for recordings were taken for {self._wait_s:g} s."
+        taken = f"All {self._count} slots for recordings were taken for {WAIT_S:g} s."
         sound = open_sound_apart(
             recording.path,
             max_s=self._settings.max_speech_s,
             filename=recording.filename,
             is_separate=recording.is_separate,
         )
-        with self._slots.hold(self._wait_s, taken), sound as stream:
+        with self._slots.hold(WAIT_S, taken), sound as stream:
             yield Writing(stream, recording, transcriber, self._watcher)
 
     def _load(self) -> Transcriber:

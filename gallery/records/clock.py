@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Table, delete, insert, select
 
 from gallery import audit
 from gallery.damage import list_whole
@@ -28,6 +28,9 @@ JUMP = timedelta(days=1)
 
 SKEW = timedelta(minutes=10)
 """How far the clocks of two machines may be apart. A moment later than that is not believed."""
+
+SWEEP = timedelta(hours=1)
+"""Visits and strangers whose term is over are deleted together, so often at most."""
 
 _NAME = "clock"
 # In a note: the machine was off before, and the clock is doubted since
@@ -92,6 +95,16 @@ def now_for_terms(connection: Connection) -> datetime:
     """The time from which a term counts: that of the clock, if it can be trusted."""
     jump = find_jump(connection)
     return jump.expected if jump else now()
+
+
+def find_end(connection: Connection, table: Table, days: float, now: datetime) -> list[datetime]:
+    """Find when the next rows of a table are to be deleted: `days` after their column `at`.
+
+    It is an hour from now at the earliest. Empty where there is no row.
+    """
+    oldest = select(table.c.at).order_by(table.c.at).limit(1)
+    starts = list_whole(connection, oldest, table, lambda row: row.at)
+    return [max(start + timedelta(days=days), now + SWEEP) for start in starts]
 
 
 def trust(connection: Connection) -> ClockJump | None:

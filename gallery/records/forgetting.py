@@ -15,11 +15,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    LargeBinary,
     Select,
-    cast,
     delete,
-    func,
     insert,
     select,
 )
@@ -27,6 +24,7 @@ from sqlalchemy import (
 from gallery.records import people as people_records
 from gallery.records import transcripts, visits
 from gallery.records.clock import now
+from gallery.records.fragments import part_of
 from gallery.records.job_files import files_about
 from gallery.tables import (
     feedback,
@@ -40,7 +38,6 @@ from gallery.tables import (
     templates,
 )
 
-FRAGMENT_BYTES = 64
 PENDING = "forgetting"
 _TEXTS = (people.c.person_id, people.c.name, people.c.note, people.c.consent, people.c.search)
 # First, some and last bytes of 2048, counted from 1. A sealed vector is a little
@@ -70,7 +67,7 @@ def fragments_of(connection: Connection, which: ColumnElement[bool]) -> set[byte
     That is of their vectors and media, and the hashes of their clips.
     """
     staged = _fragments(reembedded.c.vector).join(templates, templates.c.key == reembedded.c.key)
-    media = select(func.substr(cast(kept_media.c.data, LargeBinary), 1, FRAGMENT_BYTES)).join(
+    media = select(part_of(kept_media.c.data)).join(
         templates, templates.c.key == kept_media.c.template_key
     )
     fragments = set[bytes]()
@@ -139,8 +136,7 @@ def clear_cleanup_pending(connection: Connection) -> None:
 
 
 def _fragments(vector: ColumnElement[bytes]) -> Select[tuple[bytes, ...]]:
-    data = cast(vector, LargeBinary)
-    return select(*(func.substr(data, start, FRAGMENT_BYTES) for start in _STARTS))
+    return select(*(part_of(vector, start) for start in _STARTS))
 
 
 def _values(connection: Connection, query: Select[tuple[bytes, ...]]) -> Iterator[bytes]:

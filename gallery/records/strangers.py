@@ -34,6 +34,7 @@ from gallery import audit, vectors
 from gallery.damage import list_whole, read_whole, tell_passed_over
 from gallery.encryption.sealing import Codec
 from gallery.records import clock
+from gallery.records.fragments import part_of
 from gallery.results import MAX_PAGE
 from gallery.tables import stranger_values as values
 from gallery.tables import strangers, visits
@@ -45,9 +46,6 @@ MOST = 1000
 MOST_CLIPS = 5
 """Of each stranger the latest clips are kept."""
 PICTURE = "picture"
-SWEEP = timedelta(hours=1)
-"""Values whose term is over are deleted together, so often at most."""
-FRAGMENT_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class Stranger:
 def is_full(connection: Connection, new: NewClip) -> bool:
     """Whether something has to go for a clip, so that its bytes must be forgotten."""
     if new.stranger is None:
-        return (connection.scalar(select(func.count()).select_from(strangers)) or 0) >= MOST
+        return count(connection) >= MOST
     mine = values.c.stranger_key == new.stranger
     clips = select(func.count(values.c.source_sha256.distinct())).where(mine)
     return bool(new.same) or (connection.scalar(clips) or 0) >= MOST_CLIPS
@@ -174,10 +172,10 @@ def _seal(codec: Codec, kind: str, content: bytes, encoder_id: str) -> dict[str,
 
 def _make_room(connection: Connection) -> set[bytes]:
     """Delete whoever was not seen for longest, where there are too many."""
-    count = connection.scalar(select(func.count()).select_from(strangers)) or 0
-    if count < MOST:
+    too_many = count(connection) - MOST + 1
+    if too_many < 1:
         return set()
-    oldest = select(strangers.c.key).order_by(strangers.c.last_at).limit(count - MOST + 1)
+    oldest = select(strangers.c.key).order_by(strangers.c.last_at).limit(too_many)
     fragments = set[bytes]()
     for key in connection.scalars(oldest).all():
         fragments |= remove(connection, key, "crowded_out")
@@ -318,13 +316,6 @@ def forget_old(connection: Connection, days: float, now: datetime) -> set[bytes]
     return fragments
 
 
-def find_end(connection: Connection, days: float, now: datetime) -> list[datetime]:
-    """Find when the next values are to be deleted, an hour from now at the earliest."""
-    oldest = select(values.c.at).order_by(values.c.at).limit(1)
-    starts = list_whole(connection, oldest, values, lambda row: row.at)
-    return [max(start + timedelta(days=days), now + SWEEP) for start in starts]
-
-
 def keys_of(connection: Connection, sources: Collection[str]) -> list[int]:
     """List the internal numbers of the strangers of some clips, by the hashes of these."""
     query = select(values.c.stranger_key).where(values.c.source_sha256.in_(sources))
@@ -340,8 +331,7 @@ def _remove_values(connection: Connection, which: ColumnElement[bool]) -> set[by
 
 def _fragments(connection: Connection, which: ColumnElement[bool]) -> set[bytes]:
     """First bytes of values, and the hashes of their clips."""
-    value, source = (cast(c, LargeBinary) for c in (values.c.value, values.c.source_sha256))
-    query = select(func.substr(value, 1, FRAGMENT_BYTES), source)
+    query = select(part_of(values.c.value), cast(values.c.source_sha256, LargeBinary))
     return set(chain.from_iterable(connection.execute(query.where(which))))
 
 

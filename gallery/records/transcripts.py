@@ -17,9 +17,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    LargeBinary,
     Row,
-    cast,
     delete,
     func,
     insert,
@@ -31,6 +29,7 @@ from gallery import audit
 from gallery.damage import list_whole, read_object
 from gallery.encryption.sealing import Codec
 from gallery.records import clock
+from gallery.records.fragments import part_of
 from gallery.results import (
     MAX_PAGE,
     KeptTranscript,
@@ -42,7 +41,6 @@ from gallery.results import (
 from gallery.tables import people, transcript_turns, transcripts
 from utils.errors import InvalidRequestError, TranscriptNotFoundError
 
-FRAGMENT_BYTES = 64
 MOST_SPEAKER = 80
 DELETED = "deleted person"
 
@@ -298,5 +296,4 @@ def _fragments(
     connection: Connection, column: Column[Any], which: ColumnElement[bool]
 ) -> set[bytes]:
     """First bytes of values, which hold what is unique to them."""
-    start = func.substr(cast(column, LargeBinary), 1, FRAGMENT_BYTES)
-    return set(filter(None, connection.scalars(select(start).where(which))))
+    return set(filter(None, connection.scalars(select(part_of(column)).where(which))))

@@ -19,10 +19,8 @@ from typing import Any, TypedDict
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    LargeBinary,
     Row,
     Select,
-    cast,
     delete,
     func,
     insert,
@@ -36,6 +34,7 @@ from gallery.damage import list_whole, read_object
 from gallery.encryption.sealing import Codec
 from gallery.records import clock, feedback, keys, people
 from gallery.records.feedback import NewFeedback
+from gallery.records.fragments import part_of
 from gallery.results import MAX_PAGE
 from gallery.table_base import bound_key
 from gallery.tables import people as people_table
@@ -46,12 +45,9 @@ from utils.errors import (
     VisitNotFoundError,
 )
 
-FRAGMENT_BYTES = 64
 WRONG = "wrong"
 """Asks for the answers that were corrected, whatever their outcome."""
 OUTCOMES = ("accepted", "unknown", "conflict", "rejected", WRONG)
-SWEEP = timedelta(hours=1)
-"""Visits whose term is over are deleted together, so often at most."""
 _FACTS = ("source", "actor", "by", "probability", "face", "voice", "group", "request_id")
 _Actual = people_table.alias("actual")
 
@@ -244,13 +240,6 @@ def forget_old(connection: Connection, days: float, now: datetime) -> set[bytes]
     return _remove(connection, visits.c.at <= now - timedelta(days=days))
 
 
-def find_end(connection: Connection, days: float, now: datetime) -> list[datetime]:
-    """Find when the next visits are to be deleted, an hour from now at the earliest."""
-    oldest = select(visits.c.at).order_by(visits.c.at).limit(1)
-    starts = list_whole(connection, oldest, visits, lambda row: row.at)
-    return [max(start + timedelta(days=days), now + SWEEP) for start in starts]
-
-
 def _remove(connection: Connection, which: ColumnElement[bool]) -> set[bytes]:
     fragments = _fragments(connection, which)
     if fragments:
@@ -264,9 +253,7 @@ def fragments_of(connection: Connection, person_key: int) -> set[bytes]:
 
 
 def _fragments(connection: Connection, which: ColumnElement[bool]) -> set[bytes]:
-    data = cast(visits.c.data, LargeBinary)  # SQLite holds what it is given
-    query = select(func.substr(data, 1, FRAGMENT_BYTES)).where(which)
-    return set(connection.scalars(query))
+    return set(connection.scalars(select(part_of(visits.c.data)).where(which)))
 
 
 def move(connection: Connection, key: int, other: int) -> None:

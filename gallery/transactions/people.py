@@ -11,7 +11,7 @@ from typing import Any, Unpack
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from gallery import audit
+from gallery import audit, tables
 from gallery.damage import DamagedError, is_damage
 from gallery.names import new_person_id
 from gallery.records import (
@@ -253,9 +253,11 @@ class PeopleTransactions(Transactions):
             erasure.traces |= transcripts.forget_old(connection, self._terms.transcript_days, now)
             dates = transcripts.list_ends(connection, self._terms.transcript_days)
             erasure.traces |= visits.forget_old(connection, self._terms.visit_days, now)
-            dates += visits.find_end(connection, self._terms.visit_days, now)
+            dates += clock.find_end(connection, tables.visits, self._terms.visit_days, now)
             erasure.traces |= strangers.forget_old(connection, self._terms.stranger_days, now)
-            dates += strangers.find_end(connection, self._terms.stranger_days, now)
+            dates += clock.find_end(
+                connection, tables.stranger_values, self._terms.stranger_days, now
+            )
         dates += [end for _, end in ends]
         coming = [end.timestamp() for end in dates if end > now]
         self._look_at = min([time.time() + LOOK_AGAIN_S, *coming])

@@ -32,14 +32,14 @@ def noise(seconds: float, level: float = 0.05, seed: int = 0, rate_hz: int = RAT
     return np.clip(samples, -1, 1).astype(np.float32)
 
 
-def music(seconds: float, level: float = 0.3, rate_hz: int = RATE_HZ) -> Samples:
+def music(seconds: float, rate_hz: int = RATE_HZ) -> Samples:
     """Plucked chords, without speech."""
     samples = np.zeros(round(seconds * rate_hz), np.float32)
     for beat, start in enumerate(range(0, len(samples), rate_hz // 2)):
         time_s = np.arange(min(rate_hz // 2, len(samples) - start)) / rate_hz
         root_hz = 110 * 2 ** ((0, 5, 7, 3)[beat % 4] / 12)
         samples[start : start + len(time_s)] += _chord(root_hz, time_s)
-    return np.asarray(level * samples / np.abs(samples).max(), np.float32)
+    return np.asarray(0.3 * samples / np.abs(samples).max(), np.float32)
 
 
 def _chord(root_hz: float, time_s: Float64Array) -> Samples:

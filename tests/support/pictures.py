@@ -27,9 +27,9 @@ VIDEOS: dict[str, dict[str, Any]] = {
 }
 
 
-def grey_frames(count: int, size: tuple[int, int] = SIZE) -> list[ImageArray]:
+def grey_frames(count: int) -> list[ImageArray]:
     """Frames whose brightness tells their number: 20, 26, 32, ..."""
-    return [np.full((size[1], size[0], 3), 20 + 6 * i, np.uint8) for i in range(count)]
+    return [np.full((SIZE[1], SIZE[0], 3), 20 + 6 * i, np.uint8) for i in range(count)]
 
 
 def number_of(image: ImageArray) -> int:

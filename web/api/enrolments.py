@@ -28,7 +28,7 @@ from jobs.enrolment_report import Names, names_in_table, report_people, write_re
 from jobs.people_table import AUTO, ENCODINGS, PeopleTable, open_table
 from jobs.uploads import keep_upload
 from utils import errors
-from utils.errors import DuetError, InvalidRequestError, MediaTooLargeError, fill_hint
+from utils.errors import DuetError, InvalidRequestError, MediaTooLargeError
 from web.api.jobs import FORM_ERRORS, READ_ERRORS, job_body
 from web.state import jobs, settings, store, wake_jobs
 from web.wire import parse
@@ -360,4 +360,4 @@ def _file_body(file: PlannedFile) -> dict[str, Any]:
 
 
 def _error_body(error: DuetError | None) -> dict[str, str] | None:
-    return fill_hint(error.to_dict(), HINTS) if error else None
+    return error.to_dict(HINTS) if error else None
