@@ -18,15 +18,13 @@ class Group:
     """Packets that are decoded without looking at others.
 
     They are `start` to `stop` (exclusive). `wanted_s` holds the times of the frames
-    wanted from them. With `keyframe_only`, the first packet is enough. With `is_filmed`,
-    frames between those wanted are looked at too.
+    wanted from them. With `keyframe_only`, the first packet is enough.
     """
 
     start: int
     stop: int
     wanted_s: tuple[float, ...]
     keyframe_only: bool
-    is_filmed: bool = False
 
 
 def choose_times(
@@ -94,7 +92,7 @@ def plan(
         is_filmed = min(times) < film_s
         is_key = bool(keyframes[start]) and wanted_s == (times_s[start],) and not is_filmed
         if wanted_s or is_filmed:
-            groups.append(Group(start, stop, wanted_s, is_key, is_filmed))
+            groups.append(Group(start, stop, wanted_s, is_key))
     return groups
 
 

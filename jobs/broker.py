@@ -7,7 +7,6 @@ A message holds the id of a job and nothing else. All state is in the database
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from typing import Any
 from utils.config import Settings
 from utils.errors import BrokerUnavailableError, ConfigError
 
-log = logging.getLogger("duet.jobs")
 TASK = "duet.work"
 QUEUE = "duet"
 MOST_WORKERS = 16

@@ -105,13 +105,6 @@ class Calibration:
         slope, intercept = self.line(quality)
         return slope * np.asarray(strength, dtype=np.float64) + intercept
 
-    def probability(self, strength: npt.ArrayLike, quality: Quality = ()) -> Float64Array:
-        """Return the probability, at even prior odds, that both sides are one person.
-
-        `strength` has any shape, and the result has the same.
-        """
-        return probability_of(self.llr(strength, quality))
-
     def threshold(self, fmr: float) -> tuple[float, bool]:
         """Find the strength that impostors in a gallery reach at the rate `fmr`.
 

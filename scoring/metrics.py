@@ -52,12 +52,11 @@ class DetCurve:
 class FoldAccuracy:
     """Accuracy by k folds.
 
-    `value` is the mean over the folds, `standard_error` that of the mean, `threshold`
-    the mean threshold, `folds` the accuracy of each.
+    `value` is the mean over the folds, `threshold` the mean threshold, `folds` the
+    accuracy of each.
     """
 
     value: float
-    standard_error: float
     threshold: float
     folds: tuple[float, ...]
 
@@ -256,7 +255,6 @@ def fold_accuracy(
         accuracy.append(float(((values[inside] >= thresholds[-1]) == (truth[inside] == 1)).mean()))
     return FoldAccuracy(
         value=float(np.mean(accuracy)),
-        standard_error=float(np.std(accuracy, ddof=1) / np.sqrt(len(names))),
         threshold=float(np.mean(thresholds)),
         folds=tuple(accuracy),
     )

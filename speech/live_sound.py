@@ -15,7 +15,6 @@ class PcmReader:
     """Reads one stream, however it is cut into messages."""
 
     def __init__(self, rate_hz: int = RATE_HZ) -> None:
-        self.rate_hz = rate_hz
         self._resampler = None
         if rate_hz != RATE_HZ:
             self._resampler = soxr.ResampleStream(rate_hz, RATE_HZ, 1, dtype="float32")
@@ -35,10 +34,6 @@ class PcmReader:
         if self._resampler is None:
             return samples
         return np.asarray(self._resampler.resample_chunk(samples), np.float32)
-
-    def seconds(self, pcm16: bytes) -> float:
-        """How long a message lasts."""
-        return len(pcm16) / 2 / self.rate_hz
 
 
 def to_pcm16(samples: Float32Array) -> bytes:

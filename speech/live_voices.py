@@ -145,10 +145,6 @@ class LiveVoices:
         self._strangers = 0
         self._sighted: set[str] = set()
 
-    def embed(self, speech: Float32Array) -> Float32Array:
-        """Embed speech (n,) of one voice as (512,)."""
-        return self._voices.embed(speech)
-
     def register(self, speaker_id: int, name: str, speech: Float32Array) -> None:
         """Know a speaker by speech (n,) from now on. A number that is taken is replaced."""
         seconds = len(speech) / RATE_HZ

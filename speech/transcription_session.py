@@ -20,7 +20,6 @@ class TranscriptionSession:
     Attributes:
         language: code of the language that was stated, or detected in the first window.
             None before.
-        language_probability: 1.0 for a stated language.
         windows: number of windows that are written down.
     """
 
@@ -40,7 +39,6 @@ class TranscriptionSession:
         self.language = language
         self.windows = 0
         self._skipped = skipped
-        self.language_probability = 1.0
         self._transcriber = transcriber
         self._prompt = prompt
         self._listener = Listener()
@@ -79,6 +77,5 @@ class TranscriptionSession:
         )
         if self.language is None:
             self.language = passage.language
-            self.language_probability = passage.language_probability
         spoken = filter_passage(passage, window.speech_s)
         return make_lines(map(window.place, spoken.words), spoken)

@@ -23,7 +23,7 @@ import numpy as np
 
 from scoring.calibration import Calibration
 from scoring.impostor_table import ImpostorTable, rates_down_to
-from utils.arrays import EMBEDDING_SIZE, Float32Array, Float64Array, unit
+from utils.arrays import Float32Array, Float64Array, unit
 from utils.errors import ModelError
 from utils.modality import Modality
 
@@ -45,7 +45,6 @@ class ConcatFusion:
     """Fusion of a face and a voice embedding into 1024 numbers."""
 
     modality = Modality.FUSED
-    embedding_size = 2 * EMBEDDING_SIZE
 
     def __init__(self, face: Calibrated, voice: Calibrated) -> None:
         """Take the encoders whose embeddings are fused."""

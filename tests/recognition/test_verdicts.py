@@ -17,6 +17,7 @@ from recognition.stories import Evidence
 from recognition.verdict import verify, verify_fused
 from recognition.verifier import Vectors, judge
 from recognition.voices import make_snapshot
+from scoring.calibration import probability_of
 from tests.support import gallery_parts
 from tests.support.gallery_parts import direction
 from utils.arrays import unit
@@ -159,7 +160,7 @@ def test_verify() -> None:
         threshold,
         False,
     )
-    assert same.probability == pytest.approx(float(CALIBRATION.probability(threshold)))
+    assert same.probability == pytest.approx(float(probability_of(CALIBRATION.llr(threshold))))
     assert verify(alone(threshold - 1e-6), CALIBRATIONS, 0.01).outcome == "different"
     assert verify(None, CALIBRATIONS, 0.01).outcome == "no_probe"
     assert verify(alone(0.9), CALIBRATIONS, 1e-6).extrapolated

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scoring.calibration import Calibration, fmr_for_fpir
+from scoring.calibration import Calibration, fmr_for_fpir, probability_of
 from scoring.impostor_table import ImpostorTable
 from scoring.norms import Coefficients, CohortNorm
 
@@ -28,8 +28,9 @@ def make(shift: float = 0.0, **changes: Any) -> Calibration:
 def test_probability_is_the_logistic_of_the_ratio() -> None:
     calibration = make()
     assert calibration.llr(0.3) == pytest.approx(0.0)
-    assert calibration.probability(0.3) == pytest.approx(0.5)
-    assert calibration.probability([0.2, 0.4]) == pytest.approx([1 / (1 + np.e), np.e / (1 + np.e)])
+    assert probability_of(calibration.llr(0.3)) == pytest.approx(0.5)
+    likely = probability_of(calibration.llr([0.2, 0.4]))
+    assert likely == pytest.approx([1 / (1 + np.e), np.e / (1 + np.e)])
 
 
 def test_fpir_of_the_threshold_is_what_was_stated() -> None:

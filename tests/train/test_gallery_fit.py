@@ -183,7 +183,7 @@ def test_confirmed_and_denied_answers_count(fitted: Fitted) -> None:
     assert isinstance(calibration.norm, CohortNorm)
     people = People((both[0],), both[0].cohort, calibration.norm)
     doubted = fit_people(people, None, [(4.0, False)] * 3000)
-    assert doubted.probability(4.0) < calibration.probability(4.0)
+    assert doubted.llr(4.0) < calibration.llr(4.0)
     assert doubted.impostors.scores == fit_people(people).impostors.scores
 
 
