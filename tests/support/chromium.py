@@ -81,13 +81,11 @@ def device_flags(who: Performer | None, cameras: int = 1, *, allowed: bool = Tru
 
 
 @contextmanager
-def chromium(
-    who: Performer | None = None, *more: str, cameras: int = 1, allowed: bool = True
-) -> Iterator[Browser]:
+def chromium(who: Performer | None = None) -> Iterator[Browser]:
     """A browser of its own."""
     assert CHROMIUM is not None
     with sync_playwright() as playwright:
-        browser = launched(playwright, *device_flags(who, cameras, allowed=allowed), *more)
+        browser = launched(playwright, *device_flags(who))
         try:
             yield browser
         finally:
@@ -103,12 +101,12 @@ def launched(playwright: Playwright, *flags: str) -> Browser:
     )
 
 
-def page_of(browser: Browser, size: str = "kiosk", **options: Any) -> Page:
-    """Open a page in a context of its own, of a screen of SIZES.
+def page_of(browser: Browser, **options: Any) -> Page:
+    """Open a page in a context of its own, on the screen of a kiosk.
 
     What goes wrong in it is added to ERRORS.
     """
-    width, height = SIZES[size]
+    width, height = SIZES["kiosk"]
     viewport: ViewportSize = {"width": width, "height": height}
     context = browser.new_context(viewport=viewport, **{"locale": "en-US"} | options)
     context.set_default_timeout(PATIENCE_MS)

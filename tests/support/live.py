@@ -140,7 +140,7 @@ class LiveClient:
         except ConnectionClosed:
             return messages
 
-    def close(self, reason: int = 1000) -> None:
+    def close(self) -> None:
         """Close the connection, unless the service has closed it."""
         with suppress(ConnectionClosed):
-            self.socket.close(reason)
+            self.socket.close()

@@ -26,9 +26,9 @@ def tone(seconds: float, hz: float = 440.0, level: float = 0.3, rate_hz: int = R
     return (level * np.sin(phase)).astype(np.float32)
 
 
-def noise(seconds: float, level: float = 0.05, seed: int = 0, rate_hz: int = RATE_HZ) -> Samples:
+def noise(seconds: float, level: float = 0.05, rate_hz: int = RATE_HZ) -> Samples:
     """White noise of this RMS."""
-    samples = np.random.default_rng(seed).normal(0, level, round(seconds * rate_hz))
+    samples = np.random.default_rng(0).normal(0, level, round(seconds * rate_hz))
     return np.clip(samples, -1, 1).astype(np.float32)
 
 

@@ -17,10 +17,10 @@ from utils.modality import Modality
 Probe = dict[Modality, Float32Array]
 
 
-def probe(identity: int, modalities: str = "fv", sample: int = 9) -> Probe:
+def probe(identity: int, modalities: str = "fv") -> Probe:
     """Make the embeddings of a clip with a face ("f"), a voice ("v") or both."""
     vectors = {
-        m: direction(m, identity, sample, 0.5)
+        m: direction(m, identity, 9, 0.5)
         for m in (Modality.FACE, Modality.VOICE)
         if m[0] in modalities
     }

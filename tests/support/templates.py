@@ -10,12 +10,10 @@ from utils.modality import Modality
 CURRENT = {Modality.FACE: "face-1", Modality.VOICE: "voice-1"}
 
 
-def face(
-    identity: int = 1, sample: int = 0, encoder_id: str = "face-1", sha: str | None = None
-) -> NewTemplate:
-    """A face of this identity, from a clip of the hash `sha`."""
+def face(identity: int = 1, sample: int = 0, encoder_id: str = "face-1") -> NewTemplate:
+    """A face of this identity, from a clip of its own."""
     vector = embedding(Modality.FACE, identity, sample, 0.5, encoder_id=encoder_id)
-    return NewTemplate(vector, 0.8, sha or _hash_of(identity, sample))
+    return NewTemplate(vector, 0.8, _hash_of(identity, sample))
 
 
 def voice(identity: int = 1, sample: int = 0) -> NewTemplate:

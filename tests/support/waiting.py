@@ -18,11 +18,11 @@ nothing where all is well.
 """
 
 
-def until(true: Callable[[], object], limit_s: float = LIMIT_S, every_s: float = 0.05) -> None:
+def until(true: Callable[[], object], every_s: float = 0.05) -> None:
     """Return once `true()` is."""
-    deadline = time.monotonic() + limit_s
+    deadline = time.monotonic() + LIMIT_S
     while not true():
-        assert time.monotonic() < deadline, f"it did not come within {limit_s:g} s"
+        assert time.monotonic() < deadline, f"it did not come within {LIMIT_S:g} s"
         time.sleep(every_s)
 
 
