@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -142,11 +142,8 @@ def _open_gallery() -> Iterator[Recognizer]:
         settings = Settings.from_env().replace(
             data_dir=Path(folder), database_url="", media_root=None, keep_media=False, fpir=FPIR
         )
-        opened = build_recognizer(settings)
-        try:
+        with closing(build_recognizer(settings)) as opened:
             yield opened
-        finally:
-            opened.close()
 
 
 def _enroll(recognizer: Recognizer, people: Path) -> None:

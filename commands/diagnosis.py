@@ -34,7 +34,7 @@ from network.serving.card import read_card
 from speech.models import is_installed, list_models
 from utils.certificates import check_files, read_dates
 from utils.config import ROOT, Settings, is_loopback
-from utils.errors import ConfigError, DuetError
+from utils.errors import ConfigError, DuetError, say_body
 from utils.listening import WYOMING_PORT, check_port, is_reachable, local_url, url_of
 from utils.settings.values import host_of
 
@@ -88,7 +88,7 @@ def ok(subject: str, code: str = OK, **facts: object) -> Finding:
 
 def say(error: DuetError) -> str:
     """Say an error with its own hint."""
-    return f"{error.message.rstrip('.')}. {error.hint}".strip()
+    return say_body(error.to_dict())
 
 
 def look_at_packages(_: Settings, file: Path = ROOT / "requirements.txt") -> Iterator[Finding]:

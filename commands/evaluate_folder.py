@@ -14,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from commands.clips import MODALITIES
-from commands.shared import describe, refusals, report, to_json
+from commands.shared import describe, open_recognizer, refusals, report, to_json
 from utils.config import Settings
 from utils.errors import DuetError
 from utils.finite_range import FiniteRange
@@ -107,19 +107,13 @@ def list_clips(folder: Path) -> tuple[list[LabelledClip], list[str]]:
 @contextmanager
 def _open(settings: Settings, split: bool) -> Iterator[Recognizer]:
     """Open the gallery of the settings, or an empty one that is removed afterwards."""
-    from assembly import build_recognizer
-
     with tempfile.TemporaryDirectory() as folder:
         if split:
             settings = settings.replace(
                 data_dir=Path(folder), database_url="", media_root=None, keep_media=False
             )
-        click.echo("Loading the networks, some seconds ...", err=True)
-        opened = build_recognizer(settings, serving=True)
-        try:
+        with open_recognizer(settings, serving=True) as opened:
             yield opened
-        finally:
-            opened.close()
 
 
 def _ask_all(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event
@@ -49,12 +49,9 @@ def open_workplace() -> Iterator[Workplace]:
     from speech.scribe import Scribe
 
     settings = Settings.from_env()
-    built = build_recognizer(settings, serving=True)
-    try:
+    with closing(build_recognizer(settings, serving=True)) as built:
         jobs = Jobs(built.store.database, built.store.codec)
         yield Workplace(built, jobs, settings, Scribe(settings))
-    finally:
-        built.close()
 
 
 @contextmanager
@@ -64,11 +61,8 @@ def open_jobs() -> Iterator[tuple[Jobs, Settings]]:
     from gallery.store import open_store
 
     settings = Settings.from_env()
-    store = open_store(settings)
-    try:
+    with closing(open_store(settings)) as store:
         yield Jobs(store.database, store.codec), settings
-    finally:
-        store.close()
 
 
 def watch(place: Workplace, job: Job) -> None:

@@ -7,7 +7,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,19 +137,19 @@ def _concerns(error: OSError, folder: Path) -> bool:
 
 
 @contextmanager
-def open_recognizer(settings: Settings | None = None) -> Iterator[Recognizer]:
+def open_recognizer(
+    settings: Settings | None = None, *, serving: bool = False
+) -> Iterator[Recognizer]:
     """Open the recognizer over the gallery that the settings name: the environment's.
 
-    The face detector, slow to load, waits until a clip is read.
+    `serving` as of `build_recognizer`. Without it the face detector, slow to load, waits
+    until a clip is read.
     """
     from assembly import build_recognizer
 
     click.echo("Loading the networks, some seconds ...", err=True)
-    built = build_recognizer(settings or Settings.from_env())
-    try:
+    with closing(build_recognizer(settings or Settings.from_env(), serving=serving)) as built:
         yield built
-    finally:
-        built.close()
 
 
 @contextmanager
@@ -157,11 +157,8 @@ def open_store() -> Iterator[Store]:
     """Open the gallery that the settings name, without the networks."""
     from gallery.store import open_store
 
-    opened = open_store(Settings.from_env())
-    try:
+    with closing(open_store(Settings.from_env())) as opened:
         yield opened
-    finally:
-        opened.close()
 
 
 def open_target(url: str) -> Database:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -250,13 +250,10 @@ def _open_naming(settings: Settings, values: dict[str, Any]) -> Iterator[Naming 
     from assembly import build_recognizer
     from speech.diarise import Naming
 
-    recognizer = build_recognizer(settings)
-    try:
+    with closing(build_recognizer(settings)) as recognizer:
         voices = recognizer.voices
         among = voices.among(speakers)
         yield Naming(voices, among=among, count=count, by_face=by_face)
-    finally:
-        recognizer.close()
 
 
 def _write_one(scribe: Scribe, path: Path, folder: Path | None, request: _Request) -> None:

@@ -29,7 +29,8 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that writes a word each half second, and voices that go by pitch."""
     monkeypatch.setattr(Scribe, "_load", lambda _: WordyEngine())
 
-    def build(settings: Settings) -> object:
+    def build(settings: Settings, *, serving: bool) -> object:
+        assert not serving
         return recognizer_of(settings, StubEncoders(voice=PitchVoice()))
 
     monkeypatch.setattr(assembly, "build_recognizer", build)

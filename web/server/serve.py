@@ -12,7 +12,7 @@ import hashlib
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from gunicorn.app.base import BaseApplication
 
 from align.heap import bound_heap
 from utils.config import Settings, describe_settings
-from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError
+from utils.errors import ConfigError, DuetError, StorageFullError, StoreUnavailableError, say_body
 from utils.interrupts import end_in_order
 from utils.leaving import noting_status
 from utils.listening import WYOMING_PORT, bracket, check_port, url_of
@@ -240,23 +240,15 @@ def _check_gallery(settings: Settings) -> None:
     from gallery.store import open_store
     from web.guard.auth import check_keys
 
-    store = open_store(settings)
-    try:
+    with closing(open_store(settings)) as store:
         check_keys(settings, Keys(store.database))
-    finally:
-        store.close()
 
 
 def fail(error: DuetError, code: int = 1) -> None:
     """Print why the service cannot start, and exit."""
     from web.wire.hints import HINTS
 
-    hint = error.to_dict(HINTS)["hint"]
-    print(
-        f"Duet ID cannot start: {error.message.rstrip('.')}. {hint}".rstrip(),
-        file=sys.stderr,
-        flush=True,
-    )
+    print(f"Duet ID cannot start: {say_body(error.to_dict(HINTS))}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 
