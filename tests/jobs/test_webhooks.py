@@ -26,6 +26,7 @@ from recognition.recognizer import Recognizer
 from recognition.requests import ClipFile, IdentificationRequest
 from tests.support.addresses import BAD_ADDRESSES
 from tests.support.fixtures import clip, gallery, recognizer, settings
+from tests.support.http_server import in_thread
 from utils.config import Settings
 from utils.errors import ConfigError
 
@@ -73,12 +74,8 @@ def is_authentic(signature: str, body: bytes, secret: str, now_s: float) -> bool
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with in_thread(server):
+        yield server
 
 
 def with_receivers(settings: Settings, *urls: str) -> Settings:

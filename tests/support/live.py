@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from simple_websocket.ws import Base
 from werkzeug.serving import make_server
 
 from tests.support.gallery_parts import StubVoice, direction
+from tests.support.http_server import in_thread
 from utils.arrays import RATE_HZ, Float32Array
 from utils.media import Waveform
 from utils.modality import Embedding, Modality
@@ -69,14 +69,8 @@ def blocks(samples: Float32Array, size: int = BLOCK) -> Iterator[bytes]:
 def listening(app: Flask) -> Iterator[str]:
     """Serve an application on a free port, and give its address without the scheme."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with in_thread(server):
         yield f"127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class PromptClient(Client):  # type: ignore[misc]

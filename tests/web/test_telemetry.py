@@ -25,6 +25,7 @@ from jobs.telemetry import (
     try_receiver,
 )
 from tests.support.addresses import BAD_ADDRESSES
+from tests.support.http_server import in_thread
 from tests.support.service import free_port
 from tests.support.shapes import media, send
 from utils.config import Settings
@@ -77,13 +78,9 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.ended.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with in_thread(server):
+        yield server
+        server.ended.set()
 
 
 def push(app: Flask, settings: Settings, endpoint: str, limit_s: float = 60.0) -> Problem | None:
