@@ -7,6 +7,7 @@ They are read from the source (tests/house/imports.py), also those in functions,
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterable
 
@@ -15,6 +16,7 @@ import pytest
 from tests.house.imports import (
     FOLDERS,
     PROGRAMS,
+    ROOT,
     SUPPORT,
     Import,
     Kind,
@@ -162,6 +164,14 @@ def test_every_folder_is_in_the_plan() -> None:
     assert {folder_of(name) for name in modules()} - {"tests"} == set(MAY_IMPORT)
     for folder, plan in SUBFOLDERS_MAY_IMPORT.items():
         assert {subfolder_of(name, folder) for name in modules()} - {""} == set(plan)
+
+
+def test_the_page_lists_every_folder() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)/` \|.*\|(.*)\|$", page, re.MULTILINE))
+    assert rows.keys() >= {*FOLDERS} - {"tests"}
+    below = [name.split(".")[:2] for name in packages() if "." in name]
+    assert [one for one in below if one[0] != "tests" and f"`{one[1]}/`" not in rows[one[0]]] == []
 
 
 @pytest.mark.parametrize("folder", MAY_IMPORT)
