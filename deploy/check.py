@@ -16,7 +16,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -33,17 +32,12 @@ import requests
 from simple_websocket import Client as WebSocket
 from simple_websocket import ConnectionClosed
 
+from tests.support.service import free_port, stop
+
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "deploy"
 START_S = 240.0
 NEEDED = ("nginx", "redis-server", "openssl")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(true: Callable[[], object], what: str, limit_s: float = START_S) -> None:
@@ -65,12 +59,7 @@ def process(
     try:
         yield running
     finally:
-        running.send_signal(signal.SIGTERM)
-        try:
-            running.wait(60)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
+        stop(running)
 
 
 @contextmanager

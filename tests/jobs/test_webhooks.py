@@ -27,6 +27,7 @@ from recognition.requests import ClipFile, IdentificationRequest
 from tests.support.addresses import BAD_ADDRESSES
 from tests.support.fixtures import clip, gallery, recognizer, settings
 from tests.support.http_server import in_thread
+from tests.support.service import free_port
 from utils.config import Settings
 from utils.errors import ConfigError
 
@@ -146,9 +147,7 @@ def test_whoever_is_watched_or_unknown_is_told(
 def test_a_receiver_that_fails_is_asked_again_and_given_up(
     store: Store, settings: Settings, receiver: Receiver
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        dead = f"http://127.0.0.1:{free.getsockname()[1]}/"
+    dead = f"http://127.0.0.1:{free_port()}/"
     sender = told(store, settings, receiver.url, dead)
     receiver.answers = [500, 302]
     assert store.note_sighting("identify", "ann") == 1

@@ -6,7 +6,6 @@ import json
 import logging
 import re
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -22,6 +21,7 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.serving import make_server
 
+from tests.support.service import free_port
 from tests.support.shapes import assert_error, media, send
 from web.server.logs import JsonFormatter, TextFormatter
 
@@ -138,9 +138,7 @@ def test_of_what_is_no_route_nobody_is_named(
 def test_a_real_prometheus_scrapes_it(app: Flask, tmp_path: Path) -> None:
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     config = tmp_path / "prometheus.yml"
     config.write_text(
         "global: {scrape_interval: 1s}\nscrape_configs:\n  - job_name: duet\n"
