@@ -177,11 +177,13 @@ def test_files_and_modules_in_the_text_exist() -> None:
     assert [p for p in paths if not (ROOT / p).exists() and f"`{p}`" not in history] == []
 
 
-def test_pages_that_the_code_names_exist() -> None:
+def test_pages_and_modules_that_the_code_names_exist() -> None:
     code = "\n".join(source.read_text(encoding="utf-8") for source in source_files())
     pages = set(re.findall(r"\bdocs/[\w/-]+\.md\b", code))
+    modules = set(re.findall(r"`([a-z_]+(?:/[a-z_0-9]+)+\.py)`", code))
     assert len(pages) > 5
-    assert [page for page in pages if not (ROOT / page).exists()] == []
+    assert len(modules) > 30
+    assert [path for path in pages | modules if not (ROOT / path).exists()] == []
 
 
 def test_error_codes_in_the_text_exist() -> None:

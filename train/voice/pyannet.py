@@ -4,7 +4,7 @@ It is pyannote's segmentation 3.0 (MIT licence): A. Plaquet and H. Bredin, "Powe
 multi-class cross entropy loss for neural speaker diarization", Interspeech 2023. Filters
 of sinc functions (M. Ravanelli and Y. Bengio, "Speaker recognition from raw waveform
 with SincNet", 2018), two convolutions, four bidirectional recurrent layers and three
-dense ones. `align/voices.py` serves it.
+dense ones. `align/segmentation.py` serves it.
 """
 
 from __future__ import annotations
