@@ -166,9 +166,23 @@ def _refuse_empty(
         return
     if tracks.video.stream is None and tracks.audio.stream is None:
         raise MediaCorruptError(f"The {kind.name} file holds neither a picture nor a sound track.")
+    if _is_encrypted(tracks):
+        raise MediaCorruptError(
+            f"The {kind.name} file is encrypted, so that nothing in it can be decoded.",
+            "Send a file without copy protection.",
+        )
     raise MediaCorruptError(
         f"Nothing in the {kind.name} file can be decoded: it is damaged or cut off."
     )
+
+
+def _is_encrypted(tracks: Demuxed) -> bool:
+    """Whether a track begins with a packet that takes a key to decode (ISO/IEC 23001-7)."""
+    for track in (tracks.video, tracks.audio):
+        for first in track.packets[:1]:
+            if any(side.data_type == "encryption_info" for side in first.packet.iter_sidedata()):
+                return True
+    return False
 
 
 def _quote(name: str) -> str:

@@ -29,6 +29,8 @@ from utils.settings.capture import CaptureSettings
 CODES = (
     "incomplete",
     "unequal_length",
+    "long_clip",
+    "unreadable_picture",
     "no_face",
     "come_closer",
     "too_dark",
@@ -39,6 +41,7 @@ CODES = (
     "turned",
     "several_people",
     "no_sound",
+    "unreadable_sound",
     "no_speech",
     "short_speech",
     "noisy",
@@ -112,6 +115,14 @@ _TURNED_FACE = Hint("look_at_camera", "The face is turned away: look into the ca
 _SIDEWAYS = Hint(
     "turned", "The picture is turned: set the camera or the screen upright, or turn the video."
 )
+_UNREADABLE_PICTURE = Hint(
+    "unreadable_picture",
+    "The picture cannot be decoded: it is damaged, encrypted or of a rare format. Record again.",
+)
+_UNREADABLE_SOUND = Hint(
+    "unreadable_sound",
+    "The sound cannot be decoded: it is damaged, encrypted or of a rare format. Record again.",
+)
 _NO_SOUND = Hint("no_sound", "There is no sound: allow the microphone and record again.")
 _OVERDRIVEN = Hint(
     "clipping",
@@ -147,6 +158,7 @@ def advise(
     return (
         *advise_on_file(clip),
         *_advise_on_lengths(clip),
+        *_advise_on_what_is_read(clip, settings.read_s),
         *_advise_on_picture(clip, faces, widest_px, settings.good_face_px),
         *_advise_on_sound(clip, speech, settings),
     )
@@ -180,6 +192,17 @@ def _advise_on_lengths(clip: Clip) -> list[Hint]:
     return [Hint("unequal_length", text)]
 
 
+def _advise_on_what_is_read(clip: Clip, read_s: float) -> list[Hint]:
+    """Say that the rest of a long clip is not looked at."""
+    if clip.duration_s <= read_s + _APART_S:
+        return []
+    text = (
+        f"Only the first {read_s:g} s of {clip.duration_s:.0f} s are looked at: send the part that"
+        " shows the person."
+    )
+    return [Hint("long_clip", text)]
+
+
 def is_poor_picture(clip: Clip, face_px: float) -> bool:
     """Whether a picture is compressed so much that it says little of a face of this width.
 
@@ -197,7 +220,7 @@ def _advise_on_picture(
     clip: Clip, faces: FaceAnalysis, widest_px: float, good_face_px: float
 ) -> list[Hint]:
     if not clip.frames:
-        return []
+        return [_UNREADABLE_PICTURE] if clip.coding.picture_s > 0 else []
     if faces.quality is None:
         return _advise_without_face(clip, widest_px, good_face_px)
     hints = _advise_on_face(faces.quality, good_face_px)
@@ -237,7 +260,7 @@ def _advise_on_sound(clip: Clip, speech: SpeechAnalysis, settings: CaptureSettin
     if is_photo:
         return []
     if clip.waveform is None:
-        return [_NO_SOUND]
+        return [_UNREADABLE_SOUND if clip.coding.sound_s > 0 else _NO_SOUND]
     if speech.channel is None or speech.quality.speech_s < settings.min_speech_s:
         return [_say_more("no_speech", speech.quality, settings.good_speech_s)]
     hints = _advise_on_speech(speech.quality, speech.channel, settings.good_speech_s)

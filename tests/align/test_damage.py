@@ -108,6 +108,16 @@ def test_sound_behind_a_picture_of_no_use_is_read(tmp_path: Path, codec: bytes) 
     assert len(clip.waveforms[0].samples) == pytest.approx(16000, rel=0.1)
 
 
+def test_an_encrypted_clip_is_called_that(tmp_path: Path) -> None:
+    key = {"encryption_key": "76a6c65c5ea762046bd749a2e632ccbb", "encryption_kid": "a7" * 16}
+    options = {"encryption_scheme": "cenc-aes-ctr", **key}
+    path = tmp_path / "a.mp4"
+    media.write_video(path, grey_frames(12), media.tone(1.0), 12, options=options)
+    error = refuse(path, MediaCorruptError)
+    assert "encrypted" in error.message
+    assert "copy protection" in error.hint
+
+
 def test_a_sound_of_hundreds_of_channels_is_corrupt(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros((4000, 255), np.float32), 16000)
     refuse(tmp_path / "a.wav", MediaCorruptError)

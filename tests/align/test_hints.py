@@ -204,3 +204,20 @@ def test_what_was_not_sent_is_not_asked_for() -> None:
     photo = Clip(CLIP.frames, (), 0.0, "")
     assert codes(clip=photo, enough=False) == []
     assert codes(clip=replace(CLIP, frames=()), face=None, people=0) == []
+
+
+def test_what_cannot_be_decoded_is_told_from_what_is_missing() -> None:
+    coding = Coding(picture_s=5.0, sound_s=5.0)
+    blind = Clip((), (SOUND,), 5.0, "", coding=coding)
+    deaf = Clip(CLIP.frames, (), 5.0, "", coding=coding)
+    assert codes(clip=blind, face=None) == ["unreadable_picture"]
+    assert codes(clip=deaf) == ["unreadable_sound"]
+    assert codes(clip=replace(blind, coding=Coding()), face=None) == []
+    assert codes(clip=replace(deaf, coding=Coding())) == ["no_sound"]
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(60.2, []), (75.0, ["long_clip"])])
+def test_the_rest_of_a_long_clip_is_said_to_be_left_out(
+    seconds: float, expected: list[str]
+) -> None:
+    assert codes(clip=replace(CLIP, duration_s=seconds)) == expected
