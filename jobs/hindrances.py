@@ -12,6 +12,8 @@ from gallery.records.clock import ClockJump, now
 from gallery.store import Store
 from jobs.backups import OLD, last_backup
 from utils.config import Settings
+from utils.modality import Modality
+from utils.wording import count_noun
 
 SLOW_S = 1.0
 """A database that takes longer for a small question is called slow."""
@@ -67,6 +69,22 @@ def find_old_backup(settings: Settings) -> Hindrance | None:
         return None
     details = {"made_at": made_at.isoformat(timespec="seconds")}
     return Hindrance("backup_old", f"The last backup is of {made_at:%Y-%m-%d}.", details)
+
+
+def find_other_models(store: Store, encoder_ids: Mapping[Modality, str]) -> Hindrance | None:
+    """Find whether the gallery has templates that a service with these encoders cannot compare.
+
+    Raises StoreUnavailableError.
+    """
+    stale = store.find_stale(encoder_ids)
+    if not stale:
+        return None
+    count = sum(s.templates for s in stale)
+    text = (
+        f"{count_noun(count, 'template')} of another model, not compared. After cli.py reembed,"
+        " start the service again with the same DUET_MODEL_DIR. Else enrol these people again."
+    )
+    return Hindrance("other_models", text, {"templates": count})
 
 
 def _find_slow_database(answer_s: float) -> Hindrance | None:

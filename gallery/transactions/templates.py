@@ -13,7 +13,7 @@ from gallery.names import validate_person_id
 from gallery.records import feed, forgetting, merging, people, templates
 from gallery.records.people import NewPerson
 from gallery.records.templates import NewTemplate
-from gallery.results import Person, TemplateInfo
+from gallery.results import Person, StaleTemplates, TemplateInfo
 from gallery.transactions.base import Transactions
 from utils.errors import InvalidRequestError
 from utils.modality import Modality
@@ -47,6 +47,11 @@ class TemplateTransactions(Transactions):
         """
         with self.database.read() as connection:
             return feed.count_left_out(connection)
+
+    def find_stale(self, encoder_ids: Mapping[Modality, str]) -> tuple[StaleTemplates, ...]:
+        """Count the templates of other encoders than `encoder_ids`, by modality."""
+        with self.database.read() as connection:
+            return templates.stale(connection, encoder_ids)
 
     def enroll(
         self,

@@ -19,12 +19,16 @@ from sqlalchemy import update
 from gallery.records import clock, forgetting
 from gallery.store import open_store
 from gallery.tables import meta
+from gallery.upkeep.reembedding import Reembedding
 from jobs import hindrances
 from jobs.hindrances import find_hindrances
-from tests.support.shapes import assert_error
+from tests.support.gallery_parts import recognizer_of
+from tests.support.next_models import NEXT
+from tests.support.shapes import assert_error, enroll, media, send
 from utils.config import Settings
 from utils.errors import StoreUnavailableError
 from web.api.metrics import TROUBLES
+from web.factory import create_app
 from web.pages.pages import LANGUAGES, texts
 
 
@@ -106,6 +110,25 @@ def test_a_deletion_of_another_process_that_left_traces(
     assert codes(client) == ["traces_left"]
 
 
+def test_templates_made_anew_for_other_models(tmp_path: Path) -> None:
+    """The service that goes on with the former models says so until it is started again."""
+    settings = Settings.of(data_dir=tmp_path, keep_media=True)
+    with closing(recognizer_of(settings)) as before:
+        service = create_app({"SETTINGS": settings, "TESTING": True}, before).test_client()
+        enroll(service, "ann")
+        assert codes(service) == []
+        work = Reembedding(before.store, NEXT)
+        work.stage()
+        work.switch()
+        assert reasons(service) == {"other_models": {"templates": 2}}
+        answer = send(service, "/v1/identify", media=media(face="ann", voice="ann", take=2))
+        error = assert_error(answer, 409, "encoder_mismatch")
+        assert "start the service again" in error["hint"]
+    with closing(recognizer_of(settings, NEXT)) as after:
+        service = create_app({"SETTINGS": settings, "TESTING": True}, after).test_client()
+        assert codes(service) == []
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_details_fill_every_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str
@@ -118,7 +141,8 @@ def test_details_fill_every_text(
     with closing(open_store(settings)) as store:
         store.clock_jump = clock.ClockJump(now, now - timedelta(days=3))
         found = find_hindrances(store, settings)
-    assert {one.code for one in found} | {"worker_dead", "traces_left", "damaged"} == set(TROUBLES)
+    others = {"worker_dead", "traces_left", "damaged", "other_models"}
+    assert {one.code for one in found} | others == set(TROUBLES)
     said = texts(language, "health")
     keys = {"clock": ("health.clock_ahead", "health.clock_behind")}
     for one in found:

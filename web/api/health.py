@@ -9,8 +9,9 @@ from flask_restx import Namespace, Resource
 
 from gallery.results import Role
 from jobs.backups import last_backup
-from jobs.hindrances import Hindrance, find_hindrances
+from jobs.hindrances import Hindrance, find_hindrances, find_other_models
 from utils.errors import StoreUnavailableError
+from utils.modality import SINGLE
 from web import VERSION
 from web.guard.auth import caller, key_state
 from web.state import job_threads, recognizer, scribe, settings, store
@@ -88,6 +89,8 @@ def health() -> dict[str, Any]:
 def find_reasons() -> list[dict[str, Any]]:
     """Find what hinders the service. Raises StoreUnavailableError."""
     hindrances = find_hindrances(store(), settings())
+    if others := find_other_models(store(), {m: recognizer().encoder_ids[m] for m in SINGLE}):
+        hindrances.append(others)
     if any(thread.is_dead for thread in job_threads()):
         hindrances.append(Hindrance("worker_dead", "Batch jobs are not worked on.", {}))
     return list(map(asdict, hindrances))

@@ -23,6 +23,7 @@ TROUBLES = (
     "damaged",
     "database_slow",
     "disk_full",
+    "other_models",
     "traces_left",
     "worker_dead",
 )

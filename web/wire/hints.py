@@ -100,8 +100,10 @@ HINTS = {
     ),
     "duplicate_person": "If these are really two people, enrol with force=true.",
     "encoder_mismatch": (
-        "Enrol the people of the other model again with replace=true, delete them, or go back to"
-        " that model. Where their media were kept, the operator can make the templates anew."
+        "Where the operator has just made the templates anew, start the service again with the same"
+        " DUET_MODEL_DIR. Else enrol the people of the other model again with replace=true, delete"
+        " them, or go back to that model. Where their media were kept, the operator can make the"
+        " templates anew."
     ),
     # Speech to text
     "speech_unavailable": (

@@ -24,14 +24,15 @@ TICKET = make_model(
 REASON = make_model(
     "HealthReason",
     code=text_field(
-        "disk_full, clock, worker_dead, backup_old, database_slow, traces_left or damaged",
+        "disk_full, clock, worker_dead, backup_old, database_slow, traces_left, damaged or"
+        " other_models",
         "disk_full",
     ),
     text=text_field("what is wrong", "120 MB are free."),
     details=fields.Raw(
         description="what is in the text, by code: megabytes (disk_full), shown and days"
         " (clock; below 0 it is behind), made_at (backup_old; null = none yet), seconds"
-        " (database_slow) or templates (damaged)",
+        " (database_slow) or templates (damaged, other_models)",
         example={"megabytes": 120},
     ),
 )
