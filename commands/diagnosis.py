@@ -204,8 +204,8 @@ def look_at_key(settings: Settings) -> Iterator[Finding]:
     """Look at the file of the encryption key. Whether it opens the gallery comes later."""
     file = settings.privacy.encryption_key_file
     if file is None:
-        is_set = bool(settings.privacy.encryption_key)
-        yield ok("key", "variable") if is_set else note("key", "none")
+        if settings.privacy.encryption_key:
+            yield ok("key", "variable")
         return
     if not file.is_file():
         yield bad("key", "missing", file=file)

@@ -29,6 +29,7 @@ def look_at_gallery(settings: Settings) -> Iterator[Finding]:
         return
     if schema is None:
         yield ok("database", "new")
+        yield from _look_at_sealing(settings)
         yield from _look_at_access(settings, None)
     elif schema > HEAD:
         yield bad("database", "later", schema=schema, head=HEAD)
@@ -38,13 +39,20 @@ def look_at_gallery(settings: Settings) -> Iterator[Finding]:
         yield from _look_into(settings, schema)
 
 
+def has_key(settings: Settings) -> bool:
+    """Whether an encryption key is set."""
+    privacy = settings.privacy
+    return bool(privacy.encryption_key or privacy.encryption_key_file)
+
+
 def _look_into(settings: Settings, schema: str) -> Iterator[Finding]:
     try:
         store = open_store(settings)
     except DuetError as error:
-        yield bad("key", "wrong", reason=say(error))
+        yield bad("key", "wrong" if has_key(settings) else "not_set", reason=say(error))
         return
     try:
+        yield from _look_at_sealing(settings)
         yield ok("database", schema=schema, people=store.count())
         yield from _look_at_access(settings, Keys(store.database))
         yield from _look_at_clock(store)
@@ -53,6 +61,12 @@ def _look_into(settings: Settings, schema: str) -> Iterator[Finding]:
         yield bad("database", "unreadable", reason=say(error))
     finally:
         store.close()
+
+
+def _look_at_sealing(settings: Settings) -> Iterator[Finding]:
+    """Tell of a gallery without a key, which opens: so nothing in it is encrypted."""
+    if not has_key(settings):
+        yield note("key", "none")
 
 
 def _look_at_access(settings: Settings, keys: Keys | None) -> Iterator[Finding]:

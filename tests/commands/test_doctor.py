@@ -244,7 +244,22 @@ def test_what_is_in_the_gallery(place: Path, tmp_path: Path) -> None:
     key.write_text(new_key())
     with sqlite3.connect(place / "duet.db") as connection:
         connection.execute("INSERT INTO meta VALUES ('encryption_key', '0123456789abcdef')")
-    assert found(encryption_key_file=key)["key.wrong"] == found()["key.wrong"] == "bad"
+    assert found(encryption_key_file=key)["key.wrong"] == "bad"
+
+
+def test_a_gallery_that_is_encrypted_is_not_called_clear(place: Path, tmp_path: Path) -> None:
+    assert found()["key.none"] == "note"  # there is no gallery yet
+    key = tmp_path / "gallery.key"
+    key.write_text(new_key())
+    key.chmod(0o600)
+    open_store(Settings.of(data_dir=place, encryption_key_file=key)).close()
+    assert found(encryption_key_file=key)["key.ok"] == "ok"
+    without = found()
+    assert without["key.not_set"] == "bad"
+    assert "key.none" not in without
+    output = run().output
+    assert "The gallery is encrypted, and no key is set" in output
+    assert "in the clear" not in output
 
 
 def test_a_database_of_another_release_is_left_as_it_is(place: Path) -> None:
