@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.shared import open_store, refusals
+from commands.shared import open_store, place_option, refusals
 from utils.config import Settings
 from utils.path_option import PathOption
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=PathOption(path_type=Path),
+    callback=place_option,
     help="Folder of the plots [default: calibration/ in the data folder].",
 )
 @click.option(

@@ -44,7 +44,7 @@ def identify(
     from recognition.requests import ClipFile, IdentificationRequest
 
     failures = []
-    with open_recognizer() as opened:
+    with open_recognizer(first=lambda store: group and store.get_group(group)) as opened:
         for clip in tqdm(clips, unit="clip", disable=None if len(clips) > 1 else True):
             try:
                 request = IdentificationRequest(

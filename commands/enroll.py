@@ -17,7 +17,15 @@ from align.sniff import SNIFF_BYTES
 from commands.hints import HINTS
 from commands.jobs import list_failures, open_workplace, was_enrolled, watch
 from commands.people import Days
-from commands.shared import describe, encoding_option, open_store, output_file, refusals, report
+from commands.shared import (
+    describe,
+    encoding_option,
+    open_store,
+    output_file,
+    place_option,
+    refusals,
+    report,
+)
 from commands.wording import word_code
 from utils.path_option import PathOption
 from utils.wording import count_noun
@@ -85,6 +93,7 @@ class Choices:
 @click.option(
     "--report",
     type=PathOption(dir_okay=False, path_type=Path),
+    callback=place_option,
     help="CSV file to write: what became of each person.",
 )
 @refusals

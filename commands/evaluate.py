@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from commands.evaluate_folder import evaluate_folder
-from commands.shared import DefaultGroup, output_file, refusals
+from commands.shared import DefaultGroup, output_file, place_option, refusals
 from utils.config import Settings
 from utils.path_option import PathOption
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 PATH = PathOption(exists=True, path_type=Path)
-NEW_PATH = PathOption(path_type=Path)
+NEW_FILE = PathOption(dir_okay=False, path_type=Path)
+NEW_FOLDER = PathOption(file_okay=False, path_type=Path)
 FORMATS = ("auto", "voxceleb", "lfw", "cfp-ff", "cfp-fp")
 NORMS = ("none", "z", "as")
 MODEL = click.option(
@@ -41,7 +42,12 @@ DATA = click.option("--data", type=PATH, help="Research data [default: DUET_SHAR
 def write_to(default: str) -> Callable[[_Command], _Command]:
     """Make the option that says where a table is written."""
     return click.option(
-        "--out", type=NEW_PATH, default=Path(default), show_default=True, help="Markdown file."
+        "--out",
+        type=NEW_FILE,
+        callback=place_option,
+        default=Path(default),
+        show_default=True,
+        help="Markdown file.",
     )
 
 
@@ -112,7 +118,8 @@ evaluate.add_command(evaluate_folder)
 )
 @click.option(
     "--out",
-    type=NEW_PATH,
+    type=NEW_FOLDER,
+    callback=place_option,
     default=Path("runs/evaluate"),
     show_default=True,
     help="Folder for the results.",

@@ -14,7 +14,7 @@ import click
 from tqdm import tqdm
 
 from commands.clips import MODALITIES
-from commands.shared import describe, open_recognizer, refusals, report, to_json
+from commands.shared import describe, open_recognizer, open_store, refusals, report, to_json
 from utils.config import Settings
 from utils.errors import DuetError
 from utils.finite_range import FiniteRange
@@ -76,6 +76,10 @@ def evaluate_folder(folder: Path, *, split: bool, at_least: float, as_json: bool
     """
     clips, failures = list_clips(folder)
     settings = Settings.from_env()
+    if split:
+        _refuse_nothing_left(len(clips) - len({clip.person_id for clip in clips}))
+    else:
+        _refuse_empty_gallery(settings)
     with _open(settings, split) as opened:
         done = (_ask_rest if split else _ask_all)(opened, clips, settings)
     done.failures = failures + done.failures
@@ -83,6 +87,26 @@ def evaluate_folder(folder: Path, *, split: bool, at_least: float, as_json: bool
     report(done.failures)
     if not is_good(done.answers, at_least):
         raise click.exceptions.Exit(1)
+
+
+def _refuse_empty_gallery(settings: Settings) -> None:
+    """Raise UsageError where nobody is enrolled, before the networks are loaded."""
+    with open_store(settings) as store:
+        if store.count():
+            return
+    raise click.UsageError(
+        f"Nobody is enrolled in {settings.storage.data_dir}. Enrol people with"
+        " `cli.py enroll FOLDER`, or add --split to enrol and ask from this folder."
+    )
+
+
+def _refuse_nothing_left(count: int) -> None:
+    """Raise UsageError where there is no clip to ask about."""
+    if not count:
+        raise click.UsageError(
+            "No clip is left to ask about: each person needs one more than those that are enrolled."
+            " Name a folder of other clips."
+        )
 
 
 def list_clips(folder: Path) -> tuple[list[LabelledClip], list[str]]:
@@ -119,12 +143,7 @@ def _open(settings: Settings, split: bool) -> Iterator[Recognizer]:
 def _ask_all(
     recognizer: Recognizer, clips: Sequence[LabelledClip], settings: Settings
 ) -> Evaluation:
-    """Ask about every clip that is not enrolled. Raises UsageError for an empty gallery."""
-    if not recognizer.store.count():
-        raise click.UsageError(
-            f"Nobody is enrolled in {settings.storage.data_dir}. Enrol people with"
-            " `cli.py enroll FOLDER`, or add --split to enrol and ask from this folder."
-        )
+    """Ask about every clip that is not enrolled."""
     owners = _find_owners(recognizer.store, clips)
     done = Evaluation()
     asked = []
@@ -178,11 +197,7 @@ def _ask(
     slots: int,
 ) -> None:
     """Ask who is in each clip, `slots` at a time. Raises UsageError where there is none."""
-    if not clips:
-        raise click.UsageError(
-            "No clip is left to ask about: each person needs one more than those that are enrolled."
-            " Name a folder of other clips."
-        )
+    _refuse_nothing_left(len(clips))
     with ThreadPoolExecutor(slots) as pool:
         waiting = {pool.submit(_answer, recognizer, *one): one[0].name for one in clips}
         bar = tqdm(as_completed(waiting), "ask", total=len(waiting), unit="clip", disable=None)

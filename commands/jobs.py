@@ -284,6 +284,12 @@ def jobs_report(job_id: str, file: Path | None, table: Path | None, encoding: st
 @refusals
 def jobs_run(job_id: str) -> None:
     """Work on a job here until it is done, for example one that was interrupted."""
+    with open_jobs() as (all_jobs, _):
+        job = all_jobs.get(job_id)  # before the networks are loaded
+    _check_folder(job)
+    if job.finished_at is not None:
+        click.echo(format_job(job))
+        return
     with open_workplace() as place:
         watch(place, place.jobs.get(job_id))
         click.echo(format_job(place.jobs.get(job_id), place.jobs.interrupted_jobs()))

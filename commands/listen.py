@@ -45,8 +45,8 @@ def listen(file: Path | None, *, fast: bool, language: str, to: Path | None) -> 
     if file is None:
         load_sounddevice()  # what is missing is said before the networks are loaded
     with ExitStack() as opened:
-        session = _open_session(opened, settings, language)
         screen = _Screen(opened.enter_context(_open_output(to)) if to else None)
+        session = _open_session(opened, settings, language)
         screen.show(session.start())
         blocks = opened.enter_context(_open_sound(file, settings))
         try:
@@ -69,6 +69,7 @@ def _open_session(opened: ExitStack, settings: Settings, language: str) -> LiveS
     if language:
         options = change_options(options, {"language": language})
     transcriber = Scribe(settings).load(options.model)
+    transcriber.model.check_language(options.language or None)
     recognizer = opened.enter_context(open_recognizer(settings))
     return LiveSession(
         transcriber, recognizer.voices, options, clock=time.monotonic, date=time.time

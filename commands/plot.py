@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.shared import open_recognizer, output_file, refusals
+from commands.shared import open_recognizer, output_file, place_option, refusals
 from commands.wording import modality_words
 from utils.errors import InvalidRequestError
 from utils.path_option import PathOption
@@ -18,6 +18,7 @@ from utils.wording import count_noun
 
 if TYPE_CHECKING:
     from gallery.overview.overview import GalleryMap, Place, Similarity
+    from gallery.store import Store
 
 MODALITY = click.Choice(["fused", "face", "voice"])
 METHODS = {"pca": "PCA", "tsne": "t-SNE"}
@@ -57,7 +58,7 @@ def plot() -> None:
 
 
 @plot.command("map")
-@click.argument("png", type=PngOption(dir_okay=False, path_type=Path))
+@click.argument("png", type=PngOption(dir_okay=False, path_type=Path), callback=place_option)
 @click.option(
     "--modality", type=MODALITY, default="fused", show_default=True, help="Which embeddings."
 )
@@ -85,14 +86,14 @@ def plot_map(*, png: Path, modality: str, method: str, search: str, clip: Path |
     from utils.modality import Modality
 
     which = Modality(modality)
-    with open_recognizer() as recognizer:
+    with open_recognizer(first=lambda store: _refuse_nobody(store, search)) as recognizer:
         vector = None
         if clip is not None:
             vector = recognizer.observe(ClipFile(clip, clip.name)).vector_of(which)
         gallery_map = recognizer.overview.map_of(
             which, method, search, MAX_MAP_PEOPLE, probe=vector
         )
-    _refuse_nobody(len(gallery_map.places))
+    _refuse_empty(len(gallery_map.places))
     save_picture(_draw_map(gallery_map), png)
     templates = count_noun(len(gallery_map.places), "template")
     people = count_noun(gallery_map.people, "person", "people")
@@ -100,7 +101,7 @@ def plot_map(*, png: Path, modality: str, method: str, search: str, clip: Path |
 
 
 @plot.command("similarity")
-@click.argument("png", type=PngOption(dir_okay=False, path_type=Path))
+@click.argument("png", type=PngOption(dir_okay=False, path_type=Path), callback=place_option)
 @click.option(
     "--modality", type=MODALITY, default="fused", show_default=True, help="Which embeddings."
 )
@@ -110,10 +111,10 @@ def plot_similarity(png: Path, modality: str, search: str) -> None:
     """Write the matrix of similarities to PNG: a square for every two people."""
     from utils.modality import Modality
 
-    with open_recognizer() as recognizer:
+    with open_recognizer(first=lambda store: _refuse_nobody(store, search)) as recognizer:
         similarity = recognizer.overview.similarity(Modality(modality), search)
         threshold = recognizer.pair_threshold(similarity.modality)
-    _refuse_nobody(len(similarity.people))
+    _refuse_empty(len(similarity.people))
     save_picture(draw_matrix(similarity, threshold), png)
     total = count_noun(similarity.total, "person", "people")
     click.echo(
@@ -122,7 +123,12 @@ def plot_similarity(png: Path, modality: str, search: str) -> None:
     )
 
 
-def _refuse_nobody(count: int) -> None:
+def _refuse_nobody(store: Store, search: str) -> None:
+    """Raise InvalidRequestError where a search finds nobody."""
+    _refuse_empty(len(store.keys_fitting(search, 1)))
+
+
+def _refuse_empty(count: int) -> None:
     """Raise InvalidRequestError where there is nothing to draw."""
     if not count:
         raise InvalidRequestError(

@@ -21,7 +21,7 @@ from jobs.people_table import AUTO, ENCODINGS
 from utils.config import Settings
 from utils.errors import DuetError, InvalidRequestError, OutputError, say_body
 from utils.path_option import PathOption
-from utils.whole_file import whole_file
+from utils.whole_file import check_place, whole_file
 
 if TYPE_CHECKING:
     from gallery.database.base import Database
@@ -111,6 +111,17 @@ def output_file(file: Path) -> Iterator[Path]:
         yield draft
 
 
+def place_option(_: click.Context, parameter: click.Parameter, place: Path | None) -> Path | None:
+    """Refuse a place that cannot be written to before the work: the callback of an option."""
+    if place is not None:
+        is_file = isinstance(parameter.type, PathOption) and not parameter.type.dir_okay
+        try:
+            check_place(place.parent if is_file else place)
+        except OutputError as error:
+            raise click.ClickException(describe(error)) from error
+    return place
+
+
 @contextmanager
 def output_to(place: Path, kind: str) -> Iterator[None]:
     """Raise OutputError where what is written to a place fails, as on a full disk.
@@ -138,26 +149,33 @@ def _concerns(error: OSError, folder: Path) -> bool:
 
 @contextmanager
 def open_recognizer(
-    settings: Settings | None = None, *, serving: bool = False
+    settings: Settings | None = None,
+    *,
+    serving: bool = False,
+    first: Callable[[Store], object] | None = None,
 ) -> Iterator[Recognizer]:
     """Open the recognizer over the gallery that the settings name: the environment's.
 
     `serving` as of `build_recognizer`. Without it the face detector, slow to load, waits
-    until a clip is read.
+    until a clip is read. `first` asks the gallery what may refuse the command, before the
+    networks are loaded.
     """
     from assembly import build_recognizer
 
+    if first is not None:
+        with open_store(settings) as store:
+            first(store)
     click.echo("Loading the networks, some seconds ...", err=True)
     with closing(build_recognizer(settings or Settings.from_env(), serving=serving)) as built:
         yield built
 
 
 @contextmanager
-def open_store() -> Iterator[Store]:
+def open_store(settings: Settings | None = None) -> Iterator[Store]:
     """Open the gallery that the settings name, without the networks."""
     from gallery.store import open_store
 
-    with closing(open_store(Settings.from_env())) as opened:
+    with closing(open_store(settings or Settings.from_env())) as opened:
         yield opened
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
-from commands.shared import FILE, output_file, refusals
+from commands.shared import FILE, output_file, place_option, refusals
 from utils.config import Settings
 from utils.finite_range import FiniteRange
 from utils.path_option import PathOption
@@ -75,6 +75,7 @@ def speech_models() -> None:
 @click.option(
     "--out",
     type=PathOption(dir_okay=False, path_type=Path),
+    callback=place_option,
     help="JSON file for the whole report. A picture (PNG) is written beside it.",
 )
 @refusals
@@ -140,6 +141,7 @@ def _measure(
     utterances, left_out = read_manifest(manifest)
     utterances = utterances[: limit or None]
     transcriber = _load_engine(engine, **chosen)
+    transcriber.model.check_language(language)
     write = (write_directly if direct else write_by_session)(transcriber, language)
     measured = {}
     for condition in conditions:

@@ -13,6 +13,7 @@ from utils.wording import count_noun
 
 if TYPE_CHECKING:
     from gallery.records.strangers import Stranger
+    from gallery.store import Store
 
 
 @click.group()
@@ -69,7 +70,13 @@ def strangers_enroll(
     person: str | NewPerson = person_id or new_person_id()
     if name is not None:
         person = NewPerson(str(person), name, consent=consent, retention_days=retention_days)
-    with open_recognizer() as recognizer:
+
+    def check(store: Store) -> None:
+        store.get_stranger(stranger_id)
+        if isinstance(person, str):
+            store.get_person(person)
+
+    with open_recognizer(first=check) as recognizer:
         enrolment = recognizer.enroll_stranger(
             StrangerEnrolment(stranger_id, person, consent, force=force)
         )

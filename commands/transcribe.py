@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -110,17 +110,19 @@ def transcribe(
     _check_output(values["form"], folder)
     if folder is not None:
         _check_targets(recordings, folder, values, stops_all=as_job)
-    if as_job:
-        report(_work_on_job(recordings, folder, values))
-        return
     from speech.scribe import Scribe
 
     settings = Settings.from_env()
+    scribe = Scribe(settings)
+    scribe.check()
+    _check_speakers(values["speakers"])
+    if as_job:
+        report(_work_on_job(recordings, folder, values))
+        return
     failures = []
     with _open_naming(settings, values) as naming:
         is_kept = settings.privacy.keep_transcripts
         request = _Request(naming=naming, is_kept=is_kept, **values)
-        scribe = Scribe(settings)
         for recording in recordings:
             try:
                 _write_one(scribe, recording, folder, request)
@@ -137,6 +139,17 @@ def _check_output(form: str, folder: Path | None) -> None:
             "Subtitles must be printed in UTF-8.",
             "Set PYTHONIOENCODING=utf-8, or name a folder with --to.",
         )
+
+
+def _check_speakers(names: Sequence[str]) -> None:
+    """Look the speakers up before the networks are loaded. Raises InvalidRequestError."""
+    from recognition.voices import find_speaker
+
+    if not names:
+        return
+    with open_store() as store:
+        for name in names:
+            find_speaker(store, name)
 
 
 def _check_targets(

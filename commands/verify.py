@@ -64,7 +64,10 @@ def verify(
     if clip is None or (reference is None) == (person_id is None):
         raise click.UsageError("Name a clip, and either a second clip or --person ID.")
     other = ClipFile(reference, reference.name) if reference else str(person_id)
-    with open_recognizer(read_settings(config)) as opened:
+    settings = read_settings(config)
+    with open_recognizer(
+        settings, first=lambda store: person_id and store.get_person(person_id)
+    ) as opened:
         answer = opened.verify(VerificationRequest(ClipFile(clip, clip.name), other))
     click.echo(format_verification(clip, answer, json_lines, lang or language()))
 

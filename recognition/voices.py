@@ -42,6 +42,24 @@ class KnownVoice:
     vector: Float32Array
 
 
+def find_speaker(store: Store, name: str) -> tuple[str, str]:
+    """Find the id and the name of a person by either. Most names could not be ids.
+
+    Raises InvalidRequestError where nobody has the name, or several people have it.
+    """
+    with suppress(InvalidNameError):
+        if person := store.find_person(name):
+            return person.person_id, person.name
+    page = store.list_people(search=name, limit=MAX_PAGE)
+    matches = [person for person in page.people if person.name == name]
+    if len(matches) != 1:
+        raise InvalidRequestError(
+            f"A speaker must be the id, or the name, of one person. Received: {name[:80]!r},"
+            f" the name of {len(matches)}",
+        )
+    return matches[0].person_id, matches[0].name
+
+
 class Voices:
     """Embeds voices, compares them, and finds whose they are. Shared by all threads."""
 
@@ -78,7 +96,7 @@ class Voices:
         """
         if not names and not references:
             return None
-        people = [self._find(name) for name in dict.fromkeys(names)]
+        people = [find_speaker(self._store, name) for name in dict.fromkeys(names)]
         refs = [PersonRef(0, person_id, name) for person_id, name in people]
         vectors = [self._vectors_of(person_id) for person_id, _ in people]
         refs += [PersonRef(0, "", voice.name) for voice in references]
@@ -145,20 +163,6 @@ class Voices:
             self._journal.note(action, "named", person_id=person_id, detail=more)
         if strangers or not person_ids:
             self._journal.note(action, "unknown", detail={"voices": strangers, **more})
-
-    def _find(self, name: str) -> tuple[str, str]:
-        """Find the id and the name of a person by either. Most names could not be ids."""
-        with suppress(InvalidNameError):
-            if person := self._store.find_person(name):
-                return person.person_id, person.name
-        page = self._store.list_people(search=name, limit=MAX_PAGE)
-        matches = [person for person in page.people if person.name == name]
-        if len(matches) != 1:
-            raise InvalidRequestError(
-                f"A speaker must be the id, or the name, of one person. Received: {name[:80]!r},"
-                f" the name of {len(matches)}",
-            )
-        return matches[0].person_id, matches[0].name
 
     def _vectors_of(self, person_id: str) -> dict[Modality, Float32Array]:
         ids = {

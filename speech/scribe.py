@@ -234,9 +234,16 @@ class Scribe:
         with self._slots.hold(WAIT_S, taken), sound as stream:
             yield Writing(stream, recording, transcriber, self._watcher)
 
-    def _load(self) -> Transcriber:
+    def check(self) -> None:
+        """Check that speech to text is installed, without loading it.
+
+        Raises SpeechUnavailableError.
+        """
         if not self.is_available:
             raise SpeechUnavailableError("Speech to text is not installed.")
+
+    def _load(self) -> Transcriber:
+        self.check()
         return self._load_named(self._settings.speech_model)
 
     def _load_other(self, model: str) -> Transcriber:

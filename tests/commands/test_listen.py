@@ -52,6 +52,14 @@ def test_a_file_is_written_down_line_by_line(tmp_path: Path) -> None:
     assert (tmp_path / "talk.txt").read_text().splitlines() == [first, second]
     refused = run(tmp_path, *source, "--to", tmp_path / "no" / "t")
     assert "output_refused" in refused.stderr
+    assert "Loading the networks" not in refused.stderr
+
+
+def test_a_language_that_is_not_written_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "talk.wav", TALK, RATE_HZ)
+    refused = run(tmp_path, "--file", tmp_path / "talk.wav", "--language", "qq")
+    assert "does not write this language. Received: 'qq'" in refused.stderr
+    assert "Loading the networks" not in refused.stderr
 
 
 class Microphone(ModuleType):

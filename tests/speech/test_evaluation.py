@@ -91,4 +91,9 @@ def test_the_command_prints_rates(manifest: Path, monkeypatch: pytest.MonkeyPatc
     refused = CliRunner().invoke(cli.cli, [*words, "--snr", "3"])
     assert "Leave out --snr" in refused.output
     unwritten = CliRunner().invoke(cli.cli, [*words[:4], "--out", str(out / "r.json")])
-    assert f"output_refused: The file {out / 'r.png'} cannot be written" in unwritten.output
+    assert (
+        f"output_refused: The output needs a folder. A file is in its place. Received: {out}"
+        in (unwritten.output)
+    )
+    other = CliRunner().invoke(cli.cli, [*words[:4], "--language", "qq"])
+    assert "does not write this language. Received: 'qq'" in other.output
