@@ -14,6 +14,7 @@ from docs.reference.generate import NO_ANSWER, error_classes
 from utils.errors import DuetError, MediaCorruptError, PersonNotFoundError, fill_hint
 from web.wire.errors import RETRY_AFTER_S, STATUS
 from web.wire.hints import HINTS as WEB_HINTS
+from web.wire.hints import LIVE_HINTS
 
 CODES = {error.code for error in error_classes()}
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +28,7 @@ def test_every_code_that_is_answered_has_a_status() -> None:
     assert {STATUS[code] for code in RETRY_AFTER_S} == {503}
 
 
-@pytest.mark.parametrize("hints", [WEB_HINTS, COMMAND_HINTS, SERVER_HINTS])
+@pytest.mark.parametrize("hints", [WEB_HINTS, LIVE_HINTS, COMMAND_HINTS, SERVER_HINTS])
 def test_hints_are_about_codes_that_exist(hints: dict[str, str]) -> None:
     assert set(hints) <= CODES
     assert all(hints.values())
@@ -36,6 +37,13 @@ def test_hints_are_about_codes_that_exist(hints: dict[str, str]) -> None:
 @pytest.mark.parametrize("hints", [COMMAND_HINTS, SERVER_HINTS])
 def test_the_command_line_does_not_speak_http(hints: dict[str, str]) -> None:
     assert [hint for hint in hints.values() if HTTP_WORDS.search(hint)] == []
+
+
+@pytest.mark.parametrize("code", ["duplicate_person", "mixed_people", "poor_quality"])
+def test_a_live_session_advises_only_what_its_messages_have(code: str) -> None:
+    """`enroll_speaker` has no `force`: whoever needs it sends a clip to the route that has."""
+    hint = LIVE_HINTS[code]
+    assert "=true" not in hint or "POST /v1/people/{person_id}/templates" in hint
 
 
 def test_the_service_does_not_speak_of_commands() -> None:

@@ -391,7 +391,9 @@ def test_a_stranger_is_enrolled_from_what_is_said_alone(
     client.hear(TURN)
     assert client.until("transcription")["person_id"] == enrolled["person_id"]
     client.send("enroll_speaker", **wanted | {"name": "Eva"})
-    assert client.until("error")["code"] == "duplicate_person"
+    refused = client.until("error")
+    assert refused["code"] == "duplicate_person"
+    assert "`name_speaker`" in refused["hint"]
     client.close()
     url = f"http://{address}/v1/people/{enrolled['person_id']}"
     person = requests.get(url, timeout=10).json()

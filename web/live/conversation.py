@@ -33,7 +33,7 @@ from web.live.messages import (
 from web.live.socket import MOST_MESSAGE_BYTES, LiveSocket
 from web.tickets import Tickets
 from web.wire.errors import where
-from web.wire.hints import HINTS
+from web.wire.hints import LIVE_HINTS
 
 log = logging.getLogger("duet.web")
 IDLE_S = 600.0
@@ -52,7 +52,7 @@ class IdleError(DuetError):
 
 def failure(error: DuetError) -> Failure:
     """Make the message of an error."""
-    body = error.to_dict(HINTS)
+    body = error.to_dict(LIVE_HINTS)
     return Failure(code=body["code"], message=body["message"], hint=body["hint"])
 
 

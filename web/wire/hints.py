@@ -118,3 +118,18 @@ HINTS = {
     "store_unavailable": "Nothing was stored or deleted. Ask again in a few seconds.",
     "storage_full": "Nothing was stored or deleted. Free some disk space on the server.",
 }
+
+LIVE_HINTS = HINTS | {
+    "key_required": "Send `authenticate` first, with a key or a ticket.",
+    "mixed_people": "Let the person speak on alone, then enrol again.",
+    "poor_quality": "Let the person speak on, nearer to the microphone, then enrol again.",
+    "duplicate_person": (
+        "Name the turns as that person with `name_speaker`. If these are really two people, enrol a"
+        " clip with force=true (POST /v1/people/{person_id}/templates)."
+    ),
+    "encoder_mismatch": (
+        "Where the operator has just made the templates anew, start the service again with the same"
+        " DUET_MODEL_DIR. Else the people of the other model must be enrolled again."
+    ),
+}
+"""Hints of a live session, whose messages have no `force` and no `replace`."""
