@@ -97,7 +97,10 @@ class Journal:
                 self.sight(request.action, None, request.request_id)
 
     def note_verification(self, answer: Verification, person_id: str | None) -> None:
-        """Note a verification with a person of the gallery, or with another clip."""
+        """Note a verification with a person of the gallery, or with another clip.
+
+        Raises PersonNotFoundError where the person was deleted meanwhile.
+        """
         verdicts = answer.verdicts
         self.note(
             "verify_clips" if person_id is None else "verify",
@@ -108,6 +111,7 @@ class Journal:
                 "voice": verdicts.voice.outcome,
                 **_found_of(answer.observation),
             },
+            is_needed=True,
         )
 
     def note(
@@ -117,9 +121,17 @@ class Journal:
         *,
         person_id: str | None = None,
         detail: Mapping[str, str | int] | None = None,
+        is_needed: bool = False,
     ) -> None:
-        """Add a row to the audit."""
-        self._write(action, outcome, lambda: self._store.record(action, outcome, person_id, detail))
+        """Add a row to the audit.
+
+        Raises PersonNotFoundError where the person `is_needed` and not there.
+        """
+        self._write(
+            action,
+            outcome,
+            lambda: self._store.record(action, outcome, person_id, detail, is_needed=is_needed),
+        )
 
     def _write(self, action: str, outcome: str, write: Callable[[], object]) -> None:
         try:

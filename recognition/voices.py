@@ -103,6 +103,10 @@ class Voices:
         vectors += [{Modality.VOICE: voice.vector} for voice in references]
         return make_snapshot(refs, vectors)
 
+    def is_there(self, person_id: str) -> bool:
+        """Whether somebody of the gallery has this id. Raises StoreUnavailableError."""
+        return self._store.find_person(person_id) is not None
+
     def has_faces(self, among: Snapshot | None = None) -> bool:
         """Whether somebody of the gallery, or of `among`, is enrolled by face.
 

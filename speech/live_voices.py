@@ -161,6 +161,7 @@ class LiveVoices:
 
         Raises EncoderMismatchError, StoreUnavailableError.
         """
+        self._forget_deleted()
         (voice,) = self._match([Part(vector, seconds)])
         if voice is not None:
             return voice.label
@@ -173,6 +174,7 @@ class LiveVoices:
         voice: None, where none is near. Raises EncoderMismatchError,
         StoreUnavailableError.
         """
+        self._forget_deleted()
         matches = self._match(parts)
         for number, part in enumerate(parts):
             if matches[number] is None and self._is_full:
@@ -202,6 +204,16 @@ class LiveVoices:
             self._voices.sight("live", HeardPerson())
         detail = {"seconds": round(seconds)}
         self._voices.note(self.list_named(), strangers, action="live", detail=detail)
+
+    def _forget_deleted(self) -> None:
+        """Take the names of people who were deleted meanwhile from their voices."""
+        deleted = {one for one in self.list_named() if not self._voices.is_there(one)}
+        for voice in self.heard:
+            if voice.label.speaker.person_id in deleted:
+                self._strangers += 1
+                voice.stranger = self._strangers
+                voice.is_told = False
+                voice.label = Label(to_speaker(None, voice.stranger), voice.label.speaker_id)
 
     def _match(self, parts: Sequence[Part]) -> list[SessionVoice | None]:
         """Match voices of one stretch with those of the session, each with another one.

@@ -96,10 +96,16 @@ class Transactions:
         outcome: str,
         person_id: str | None = None,
         detail: audit.Detail | None = None,
+        *,
+        is_needed: bool = False,
     ) -> None:
-        """Add a row to the audit."""
+        """Add a row to the audit.
+
+        Raises PersonNotFoundError where the person `is_needed` and not there.
+        """
         with self.database.write() as connection:
-            key = None if person_id is None else people.find(connection, person_id)
+            key_of = people.key_of if is_needed else people.find
+            key = None if person_id is None else key_of(connection, person_id)
             audit.append(connection, action, outcome, person_key=key, detail=detail)
 
     @contextmanager

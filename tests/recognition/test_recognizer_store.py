@@ -12,7 +12,7 @@ import pytest
 
 from recognition.recognizer import Recognizer
 from recognition.results import Outcome
-from tests.support.asking import enroll, identify
+from tests.support.asking import enroll, identify, verify_person
 from tests.support.disk import limit_pages
 from tests.support.gallery_parts import (
     ClipAligner,
@@ -27,6 +27,7 @@ from utils.errors import (
     BusyError,
     DuplicatePersonError,
     PersonExistsError,
+    PersonNotFoundError,
     TemplateNotFoundError,
 )
 from utils.media import Capture
@@ -80,6 +81,21 @@ def test_who_is_deleted_before_the_answer_is_noted_is_not_named(
     assert "ann" not in answer.named_ids
     noted, deleted = gallery.store.events(2)
     assert (noted.action, deleted.action) == ("identify", "delete_person")
+
+
+def test_nobody_is_verified_who_is_deleted_before_the_answer_is_noted(
+    gallery: Recognizer, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = gallery.store.record
+
+    def delete_and_record(*arguments: Any, **more: Any) -> None:
+        gallery.store.delete_person("ann")
+        record(*arguments, **more)
+
+    monkeypatch.setattr(gallery.store, "record", delete_and_record)
+    with pytest.raises(PersonNotFoundError, match="'ann'"):
+        verify_person(gallery, clip(face=1, voice=1, sample=1), "ann")
+    assert gallery.store.events(1)[0].action == "delete_person"
 
 
 def test_an_answer_is_busy_where_each_decision_names_somebody_who_is_deleted(

@@ -13,6 +13,7 @@ from gallery.store import NewPerson
 from recognition.recognizer import Recognizer
 from speech.live_options import LiveOptions
 from speech.live_voices import LiveVoices, Part
+from speech.speakers import Speaker
 from tests.support.filled_gallery import new_templates
 from tests.support.gallery_parts import direction, make_recognizer
 
@@ -62,6 +63,37 @@ def test_no_more_voices_than_the_options_allow(recognizer: Recognizer) -> None:
     assert voices.hear(both) == [first, first]
     fresh = LiveVoices(recognizer.voices, LiveOptions(num_speakers=1))
     assert len(set(fresh.hear(both))) == 1
+
+
+def test_a_voice_loses_the_name_of_somebody_who_is_deleted(recognizer: Recognizer) -> None:
+    """A line after the deletion was acknowledged names nobody, and earlier lines are corrected."""
+    store = recognizer.store
+    for identity, name in ((1, "ann"), (2, "bob")):
+        store.enroll(NewPerson(name), new_templates(identity))
+    voices = LiveVoices(recognizer.voices, LiveOptions())
+    ann, bob = (Part(direction("voice", identity), 3.0) for identity in (1, 2))
+    (heard,) = voices.hear([ann])
+    voices.hear([bob])
+    assert heard is not None
+    assert heard.label.speaker.person_id == "ann"
+    store.delete_person("ann")
+    assert voices.guess(ann.vector, 3.0).speaker.label == "unknown 1"
+    assert voices.hear([ann]) == [heard]
+    assert (heard.label.speaker.label, heard.label.speaker.outcome) == ("unknown 1", "unknown")
+    assert voices.list_named() == {"bob"}
+
+
+def test_a_name_that_was_told_goes_with_the_person(recognizer: Recognizer) -> None:
+    store = recognizer.store
+    voices = LiveVoices(recognizer.voices, LiveOptions())
+    part = Part(direction("voice", 1), 3.0)
+    (heard,) = voices.hear([part])
+    assert heard is not None
+    store.enroll(NewPerson("eve", "Eve"), new_templates(1))
+    voices.tell(heard, Speaker("Eve", "eve", "named"))
+    store.delete_person("eve")
+    voices.hear([part])
+    assert "Eve" not in heard.label.speaker.label
 
 
 def test_a_watched_voice_is_told_as_soon_as_it_is_named(recognizer: Recognizer) -> None:
