@@ -26,8 +26,12 @@ CONFIGS = Path(__file__).parent / "configs"
 MOST = 2**63
 # Texts beside the tables
 NAMES = ("task",)
-# Tables that no options are made of
-PLAIN = {"face": ("data", "network"), "fusion": ("data", "model")}
+# Tables whose keys are checked here: no options are made of them, or not before data are read
+PLAIN = {
+    "face": ("data", "network", "teacher"),
+    "fusion": ("data", "model"),
+    "voice": ("data", "teacher"),
+}
 # What a backbone takes it checks by itself, as a number or a list
 OF_BACKBONES = ("voice", "speech")
 # An example of each key that no configuration there has

@@ -18,7 +18,7 @@ from train.configuration import (
 )
 from train.known_keys import CONFIGS, OF_BACKBONES, OF_LOOP, PLAIN, check_keys, examples
 from train.loop.options import LoopOptions
-from utils.errors import ConfigError
+from utils.errors import ConfigError, DatasetError
 
 JUNK: tuple[object, ...] = (None, -1, True, "x", [], {}, float("nan"), float("inf"), -0.5, 10**400)
 LENGTHS = ("epochs", "total_steps", "budget_minutes")
@@ -158,6 +158,31 @@ def test_a_slip_is_told_before_the_data_are_read(
     config.setdefault(table, {})[key] = value
     slip = "fone" if key == "channels" else key
     with pytest.raises(ConfigError, match=slip):
+        create_task(task, config, TaskContext(seed=1, shared=tmp_path, min_speech_s=0.5))
+
+
+@pytest.mark.tf
+@pytest.mark.parametrize(
+    ("file", "changed", "told"),
+    [
+        ("face", {"view": "chached"}, "view must be"),
+        ("face", {"networks": [{"path": "x", "wieght": 1.0}]}, "Received: wieght"),
+        ("face", {"networks": [{"path": "x", "weight": 0.0}]}, "weight must be positive"),
+        ("face", {"networks": [{"path": "no_such"}]}, "no_such"),
+        ("voice_campplus", {"network": "no_such.keras"}, "no_such.keras"),
+        ("voice_campplus", {"views": 0}, "views must be"),
+    ],
+)
+def test_a_teacher_that_cannot_teach_is_told_before_the_data_are_read(
+    tmp_path: Path, file: str, changed: dict[str, Any], told: str
+) -> None:
+    from train.loop.task import TaskContext
+    from train.tasks import create_task
+
+    task = file.partition("_")[0]
+    config = read_config(task, CONFIGS / f"{file}.toml")
+    config["teacher"] |= changed
+    with pytest.raises((ConfigError, DatasetError), match=told):
         create_task(task, config, TaskContext(seed=1, shared=tmp_path, min_speech_s=0.5))
 
 

@@ -25,7 +25,7 @@ from train.face.batches import BatchOptions, FaceBatches, TeacherOptions
 from train.face.dev import FacePairs, held_out_pairs, published_pairs
 from train.face.emphasis import emphasise
 from train.face.pairs import PairOptions
-from train.face.teacher import read_networks
+from train.face.teacher import read_networks, teacher_tag
 from train.loop.fine_tune import Start, batch_progress
 from train.loop.losses import FACE_LOSSES, LossOptions
 from train.loop.task import TaskContext
@@ -264,6 +264,7 @@ def create(config: Mapping[str, Any], context: TaskContext) -> FaceTask:
     # Before the data are read, which takes minutes: a slip of the pen is told at once
     augmentation = _options(AugmentOptions, config.get("augment"))
     pair_options = _options(PairOptions, config.get("pairs"))
+    teacher = _teacher_options(config.get("teacher"))
     options = FaceOptions(
         backbone=network["backbone"],
         losses=replace(FACE_LOSSES, **fit_fields(LossOptions, config.get("loss", {}))),
@@ -280,7 +281,7 @@ def create(config: Mapping[str, Any], context: TaskContext) -> FaceTask:
             seed=context.seed,
             resolutions=_resolutions(data),
             augmentation=augmentation,
-            teacher=_teacher_options(config.get("teacher")),
+            teacher=teacher,
             unlabelled=_read_nameless(config, context.shared),
             pairs=pair_options,
         ),
@@ -314,9 +315,12 @@ def _teacher_options(table: Mapping[str, Any] | None) -> TeacherOptions | None:
     if not table:
         return None
     others = {name: value for name, value in table.items() if name != "networks"}
-    return TeacherOptions(
+    options = TeacherOptions(
         networks=read_networks(table["networks"]), **fit_fields(TeacherOptions, others)
     )
+    for network in options.networks:
+        teacher_tag(network.path, options.mirror)  # its card is there
+    return options
 
 
 def _options(cls: type[_Options], table: Mapping[str, Any] | None) -> _Options | None:

@@ -77,9 +77,6 @@ class DistilTask(VoiceTask):
 
     See `train.loop.task.Task`. Arguments as for `VoiceTask`, with the original's
     options. `batches` hold the clean crops too.
-
-    Raises:
-        DatasetError: The original is not there.
     """
 
     def __init__(
@@ -92,7 +89,6 @@ class DistilTask(VoiceTask):
         seed: int,
     ) -> None:
         super().__init__(batches, trials, options)
-        _check_files(teacher)
         self._teacher = teacher
         self._seed = seed
         self._theirs = _with_blocks(load_network(teacher.network))
@@ -185,9 +181,13 @@ def create(config: Mapping[str, Any], context: TaskContext) -> DistilTask:
         config: As for `train.voice.task.create`. The table `teacher` holds
             `DistilOptions`.
         context: Seed, and folder of the research data.
+
+    Raises:
+        DatasetError: The original is not there.
     """
     table = dict(config["teacher"])
     teacher = DistilOptions(network=Path(table.pop("network")), **fit_fields(DistilOptions, table))
+    _check_files(teacher)  # before the data are read
     others = {name: value for name, value in config.items() if name != "teacher"}
     parts = read_parts(others, context, views=teacher.views)
     return DistilTask(*parts, teacher=teacher, seed=context.seed)
