@@ -8,7 +8,7 @@ into the convolutions before it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ import tensorflow as tf
 from utils.whole_file import whole_file
 
 OPSET = 17
+# A number that tf2onnx puts behind a name
+MADE_UP = re.compile(r"__\d+")
 COUNTED = ("Conv2D", "DepthwiseConv2dNative", "MatMul", "BatchMatMulV2")
 
 
@@ -49,8 +51,49 @@ def export_onnx(
     proto, _ = tf2onnx.convert.from_function(
         tf.function(serve, input_signature=signature), input_signature=signature, opset=OPSET
     )
+    settle_names(proto.graph)
     with whole_file(path) as draft:
-        draft.write_bytes(proto.SerializeToString())
+        draft.write_bytes(proto.SerializeToString(deterministic=True))
+
+
+def settle_names(graph: Any) -> None:
+    """Name by the order of its use what tf2onnx named by chance in an ONNX graph.
+
+    Its numbers, the order of the constants, and whose name one of two equal constants has
+    are others in each process. The id of an encoder is the hash of its file, so equal
+    weights get one id by this.
+    """
+    constants = {constant.name: constant for constant in graph.initializer}
+    told = {value.name for value in (*graph.input, *graph.output)}
+    numbers: dict[str, str] = {}
+    names: dict[str, str] = {}
+
+    def rename(name: str) -> str:
+        if name in told:
+            return name
+        if name in constants:
+            return names.setdefault(name, f"constant_{len(names)}")
+        return MADE_UP.sub(lambda part: numbers.setdefault(part[0], f"__n{len(numbers)}"), name)
+
+    for node in graph.node:
+        _rename_node(node, rename)
+    del graph.initializer[:]
+    for before, name in names.items():
+        constants[before].name = name
+        graph.initializer.append(constants[before])
+
+
+def _rename_node(node: Any, rename: Callable[[str], str]) -> None:
+    """Rename a node, what it takes and gives, and the same in the body of a loop."""
+    node.name = rename(node.name)
+    node.input[:] = [rename(name) for name in node.input]
+    node.output[:] = [rename(name) for name in node.output]
+    for attribute in node.attribute:
+        body = attribute.g
+        for value in (*body.input, *body.initializer, *body.output):
+            value.name = rename(value.name)
+        for inner in body.node:
+            _rename_node(inner, rename)
 
 
 def count_parameters(model: keras.Model) -> int:
