@@ -41,6 +41,8 @@ describe("an error of the service", () => {
   it("may come from somebody else, without a body", () => {
     assert.equal(errorFromAnswer(429, null, "12").code, "rate_limited");
     assert.equal(errorFromAnswer(429, null, "12").retryAfterS, 12);
+    assert.match(errorFromAnswer(429, null, "12").message, /again in 12 s\.$/);
+    assert.equal(errorFromAnswer(429, null, null).message, EN["error.rate_limited"]);
     assert.equal(errorFromAnswer(502, null, null).message, EN["error.internal"]);
     assert.equal(errorFromAnswer(502, null, null).retryAfterS, null);
   });

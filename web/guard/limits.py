@@ -146,10 +146,11 @@ def _refuse(limit: RequestLimit) -> None:
 
 
 def _too_many_wrong(reset_at: float) -> RateLimitedError:
+    wait_s = _seconds_to(reset_at)
     return RateLimitedError(
         f"Too many wrong keys. An address may send {WRONG_KEYS.amount} in a minute.",
-        "Check the key that is sent.",
-        retry_after_s=_seconds_to(reset_at),
+        f"Check the key that is sent, then ask again in {wait_s} s.",
+        retry_after_s=wait_s,
     )
 
 

@@ -47,7 +47,7 @@ def _check() -> None:
     if wait_s > 0:
         raise RateLimitedError(
             f"{MOST} clips were rejected within {WINDOW_S / 60:g} minutes.",
-            "Wait as long as the header Retry-After says, then record the person talking.",
+            f"Wait {math.ceil(wait_s)} s, then record the person talking.",
             retry_after_s=math.ceil(wait_s),
         )
 

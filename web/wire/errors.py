@@ -158,7 +158,7 @@ class RateLimitedError(RequestError):
     code = "rate_limited"
 
     def __init__(self, message: str, hint: str = "", *, retry_after_s: int) -> None:
-        super().__init__(message, hint)
+        super().__init__(message, hint or f"Ask again in {retry_after_s} s.")
         self.retry_after_s = retry_after_s
 
 

@@ -37,7 +37,9 @@ class TestHowOften:
         assert [self.identify(limited).status_code for _ in range(4)] == [200, 200, 200, 429]
         refused = self.identify(limited)
         assert "3 clips in 1 minute" in assert_error(refused, 429, "rate_limited")["message"]
-        assert 1 <= int(refused.headers["Retry-After"]) <= 61
+        seconds = refused.headers["Retry-After"]
+        assert 1 <= int(seconds) <= 61
+        assert refused.get_json()["error"]["hint"] == f"Ask again in {seconds} s."
 
     def test_a_clock_that_is_set_back(
         self, limited: FlaskClient, monkeypatch: pytest.MonkeyPatch

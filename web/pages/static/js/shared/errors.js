@@ -36,13 +36,16 @@ export const serverGone = () =>
 export function errorFromAnswer(status, body, retryAfter) {
   const error = body?.error ?? {};
   const code = error.code ?? (status === 429 ? "rate_limited" : "internal");
+  const retryAfterS = Number(retryAfter) || null;
   return new ApiError({
     status,
     code,
     text:
-      describeAccess(error.details) ?? describeCode(code, [error.message, error.hint]),
+      describeAccess(error.details) ??
+      describeWait(code, retryAfterS) ??
+      describeCode(code, [error.message, error.hint]),
     details: error.details,
-    retryAfterS: Number(retryAfter) || null,
+    retryAfterS,
   });
 }
 
@@ -57,6 +60,16 @@ export function describeCode(code, sentences) {
   if (!hasText(`error.${code}`)) return written || t("error.internal");
   const text = t(`error.${code}`);
   return code === "invalid_request" ? `${text} ${written}`.trim() : text;
+}
+
+/**
+ * Say when a request may be sent again, if there were too many.
+ * @param {string} code
+ * @param {number | null} seconds
+ */
+function describeWait(code, seconds) {
+  const isKnown = code === "rate_limited" && seconds;
+  return isKnown ? t("error.rate_limited_for", { seconds }) : null;
 }
 
 /**
