@@ -368,3 +368,11 @@ def test_the_log_says_where_python_itself_was_called_that_failed_deep_inside() -
     with pytest.raises(TypeError) as failure:
         copy.deepcopy([[[[threading.Lock()]]]])
     assert Path(__file__).name in where(failure.value)
+
+
+def test_a_browser_is_told_that_the_api_alone_has_no_pages(client: FlaskClient) -> None:
+    for path in ("/", "/console", "/kiosk"):
+        asked = client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+        assert "`make run`" in assert_error(asked, 404, "not_found")["hint"]
+        plain = assert_error(client.get(path), 404, "not_found")["hint"]
+        assert plain == "GET /swagger.json lists the routes."

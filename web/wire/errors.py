@@ -15,7 +15,7 @@ import sysconfig
 import traceback
 from typing import Any
 
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, current_app, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing.exceptions import WebsocketMismatch
 
@@ -166,7 +166,8 @@ def _from_http(error: HTTPException) -> DuetError:
     """Flask's and Werkzeug's own refusals in our terms."""
     if error.code == 404:
         return RouteNotFoundError(
-            f"There is no such URL. Received: {request.method} {request.path[:200]!r}"
+            f"There is no such URL. Received: {request.method} {request.path[:200]!r}",
+            _advise_on_pages(),
         )
     if error.code == 405:
         return MethodNotAllowedError(
@@ -184,6 +185,16 @@ def _from_http(error: HTTPException) -> DuetError:
     if isinstance(error, WebsocketMismatch):
         return _other_protocol()
     return RequestError(error.description or "The request cannot be served.")
+
+
+def _advise_on_pages() -> str:
+    """What to do in a browser, where the API alone is served ("" elsewhere)."""
+    if current_app.config["SWAGGER_UI"] or "text/html" not in request.accept_mimetypes.values():
+        return ""
+    return (
+        "This service is the API alone, without pages: `make run` starts one with them. GET"
+        " /swagger.json lists the routes."
+    )
 
 
 def _other_protocol() -> RequestError:

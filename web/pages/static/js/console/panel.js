@@ -26,7 +26,10 @@ export class Panel {
       byId("problem").hidden = true;
       this.show(answer);
     } catch (error) {
-      if (isLatest()) showError("problem", error);
+      if (!isLatest()) return;
+      // That nothing is there is not known
+      document.querySelector("#records > p")?.remove();
+      showError("problem", error);
     }
   }
 
