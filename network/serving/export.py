@@ -64,12 +64,12 @@ def settle_names(graph: Any) -> None:
     weights get one id by this.
     """
     constants = {constant.name: constant for constant in graph.initializer}
-    told = {value.name for value in (*graph.input, *graph.output)}
+    outer = {value.name for value in (*graph.input, *graph.output)}
     numbers: dict[str, str] = {}
     names: dict[str, str] = {}
 
     def rename(name: str) -> str:
-        if name in told:
+        if name in outer:
             return name
         if name in constants:
             return names.setdefault(name, f"constant_{len(names)}")

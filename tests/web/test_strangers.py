@@ -161,7 +161,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_person_has_already_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recognizer = make_recognizer(tmp_path, stranger_days=14)
-    monkeypatch.setattr("commands.strangers.open_recognizer", lambda: nullcontext(recognizer))
+    monkeypatch.setattr("commands.strangers.open_recognizer", lambda **_: nullcontext(recognizer))
     said = [enroll_again(recognizer), enroll_again(recognizer)]
     recognizer.close()
     assert said == [
