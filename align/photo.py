@@ -29,8 +29,9 @@ _MOST_PARTS = 10_000
 _JPEG = b"\xff\xd8"
 _SCAN = 0xDA
 _END = 0xD9
-# A marker amid coded data, where 0xFF is followed by 0, or by the number of a restart
-_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
+# A marker amid coded data, where 0xFF is followed by 0, or by the number of a restart. 1 has no
+# length either, and decoders pass over it. 0xFF may be repeated: of a million none is read twice
+_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
 # What the decoders of pictures raise for a file that is damaged
 _BROKEN = (
     *(OSError, ValueError, SyntaxError, struct.error, EOFError, MemoryError),

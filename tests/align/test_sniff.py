@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,16 +138,36 @@ def test_what_else_comes_is_named(head: bytes, words: str) -> None:
     assert words in describe(head)
 
 
-def test_a_picture_of_thousands_of_scans_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    """Each scan of it takes the time of the whole picture, and 96 bytes."""
+def write_progressive() -> bytes:
     buffer = io.BytesIO()
     Pillow.fromarray(draw_corners()).save(buffer, "JPEG", progressive=True)
-    data = buffer.getvalue()
+    return buffer.getvalue()
+
+
+def test_a_picture_of_thousands_of_scans_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    """Each scan of it takes the time of the whole picture, and 96 bytes."""
+    data = write_progressive()
     assert 2 <= count_scans(data) <= 20
     scan = data[data.rindex(b"\xff\xda") : -2]
     (tmp_path / "a.jpg").write_bytes(data[:-2] + scan * 200 + b"\xff\xd9")
     with pytest.raises(MediaTooLargeError, match="scans"):
         read_clip(tmp_path / "a.jpg", LIMITS)
+
+
+def test_scans_are_not_hidden_behind_a_marker_without_a_length() -> None:
+    """Decoders pass over the marker and read on. Its next bytes are no length."""
+    data = write_progressive()
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    hidden = data[:-2] + b"\xff\x01\x7f\x00" + scan * 200 + b"\xff\xd9"
+    assert count_scans(hidden) == count_scans(data[:-2] + scan * 200) > 100
+
+
+def test_fill_bytes_take_no_time_to_speak_of() -> None:
+    """A marker may have any number of bytes before it. It took the square of their number."""
+    data = write_progressive()
+    begun_s = time.process_time()
+    assert count_scans(data[:-2] + bytes([255]) * 200_000 + b"\x00") == count_scans(data)
+    assert time.process_time() - begun_s < 5
 
 
 def test_a_film_behind_a_photograph_counts_for_no_scans(tmp_path: Path) -> None:
