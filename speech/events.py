@@ -21,8 +21,8 @@ class Event:
     """What happened in a session.
 
     Attributes:
-        lag_s: how long the newest sound that the message knows of had been there when the
-            message was made.
+        lag_s: how long the newest sound that the message knows of, or the message that it
+            answers, had been there when it was made.
     """
 
     type: ClassVar[str]

@@ -107,6 +107,14 @@ class LiveSession:
         self._open_turn: int | None = None
         self._was_told = False
 
+    def note_command(self, arrived_at: float) -> None:
+        """Take the time by `clock` at which a command came in.
+
+        Its answers waited since then: nobody may have spoken for long.
+        """
+        if self._arrived is not None:
+            self._arrived = arrived_at
+
     def state_rate(self, rate_hz: int) -> None:
         """Take sound of another rate from now on."""
         self._reader = PcmReader(rate_hz)

@@ -243,6 +243,8 @@ class Conversation:
                 f"There is no such message. Received: type={str(kind)[:40]!r}",
                 f"The messages are {', '.join([*self._commands, 'resume'])}.",
             )
+        if self._seat is not None:
+            self._seat.session.note_command(self._heard_at)
         self._send(command(fields))
 
     def _open(self) -> Seat:
