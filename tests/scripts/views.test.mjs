@@ -86,11 +86,12 @@ describe("an answer without a name", () => {
   });
 
   it("asks nobody who is recognised to record again", () => {
-    const hints = [{ code: "unequal_length" }, { code: "too_dark" }];
+    const again = [{ code: "unequal_length" }, { code: "long_clip" }];
+    const hints = [...again, { code: "too_dark" }];
     const dark = EN["hint.too_dark"];
     assert.deepEqual(adviceFor({ ...answer({ fused: "accepted" }), hints }), [dark]);
-    const both = [EN["hint.unequal_length"], dark];
-    assert.deepEqual(adviceFor({ ...answer({}), hints }), both);
+    const all = [EN["hint.unequal_length"], EN["hint.long_clip"], dark];
+    assert.deepEqual(adviceFor({ ...answer({}), hints }), all);
   });
 });
 

@@ -8,8 +8,8 @@ import { t } from "../shared/texts.js";
 
 /** @import { KioskState } from "./machine.js" */
 
-/** Hints that say no more than to record again. */
-const AGAIN = new Set(["incomplete", "unequal_length"]);
+/** Hints that say no more than to record again, or to send less. */
+const AGAIN = new Set(["incomplete", "unequal_length", "long_clip"]);
 
 /**
  * Fill the view with a new answer, or without the name once that was wrong. What was
