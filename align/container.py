@@ -39,21 +39,18 @@ _LEAST_APART_S = 0.0015
 # Time of packets that are decoded and not shown, as before a cut that an edit list makes. It is
 # that of no frame
 _HIDDEN_S = -1e-6
+_MOST_HIDDEN = 10_000  # such packets, which count for no length. A group of pictures has fewer
 
 # No picture stands and no sound is silent for so long between two packets: the clock was set
 # anew, as where recordings of a camera are joined, or a time stamp is damaged
 _MOST_GAP_S = 600.0
-
 # Time stamps in the order of decoding go back by less
 _MOST_BACK_S = 1.0
-
 # Formats that state no length: ffmpeg takes it from the time stamps at both ends
 _UNSTATED = ("mpegts", "mpeg")
-
 # So much of a sound is hidden at most for its decoder to begin with. It counts for the clock, as
 # in the clips that the model of `audio_visual_sync` was fitted to
 _PRIMING_S = 0.25
-
 # So many packets in a row may have one time: a hidden frame and the one that is shown
 _MOST_SAME = 2
 
@@ -255,6 +252,7 @@ class _PacketReader:
         self._stop_early = stop_early
         self._deadline = Deadline(limits.decode_s)
         self._size = 0
+        self._hidden = 0
         self._past_end: set[int] = set()
         self.end_s = 0.0
 
@@ -278,6 +276,7 @@ class _PacketReader:
         time_s = None if track is None else measure_time_s(packet, track)
         if track is None or time_s is None:
             return
+        self._hidden += time_s < 0
         if time_s >= 0:
             end_s = time_s + scale_ticks(packet.duration or 0, track.time_base)
             self.end_s = max(self.end_s, end_s)
@@ -291,6 +290,7 @@ class _PacketReader:
     def _is_enough(self) -> bool:
         return (
             self.end_s > self._limits.max_clip_s
+            or self._hidden > _MOST_HIDDEN
             or self._deadline.is_over
             or (self._stop_early and len(self._past_end) == len(self._tracks))
         )

@@ -12,7 +12,7 @@ import pytest
 from align.decode import ReadLimits, read_clip
 from tests.support import media
 from tests.support.pictures import grey_frames, number_of
-from utils.errors import MediaTooLongError
+from utils.errors import MediaCorruptError, MediaTooLongError
 
 LIMITS = ReadLimits(max_frames=6, film_s=8.0)
 _FPS = 12
@@ -51,6 +51,13 @@ def test_what_an_edit_list_cuts_off_is_not_seen(trimmed: Path, is_fast: bool) ->
     assert first == pytest.approx(15 + clip.frames[0].time_s * _FPS, abs=1.5)
     assert clip.frames[0].time_s < 0.4
     assert clip.frames[-1].time_s == pytest.approx(1.65, abs=0.25)
+
+
+def test_what_is_hidden_has_an_end_too(trimmed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no length that could be too long."""
+    monkeypatch.setattr("align.container._MOST_HIDDEN", 10)
+    with pytest.raises(MediaCorruptError):
+        read_clip(trimmed, LIMITS)
 
 
 def test_sound_and_picture_of_a_clip_that_was_cut_begin_together(trimmed: Path) -> None:
