@@ -29,9 +29,9 @@ _MOST_PARTS = 10_000
 _JPEG = b"\xff\xd8"
 _SCAN = 0xDA
 _END = 0xD9
-# A marker amid coded data, where 0xFF is followed by 0, or by the number of a restart. 1 has no
-# length either, and decoders pass over it. 0xFF may be repeated: of a million none is read twice
-_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")
+# A marker that a length follows. Others come amid coded data: 0, reserved numbers and those of
+# restarts. Decoders pass over them. 0xFF may be repeated: of a million none is read twice
+_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
 # What the decoders of pictures raise for a file that is damaged
 _BROKEN = (
     *(OSError, ValueError, SyntaxError, struct.error, EOFError, MemoryError),

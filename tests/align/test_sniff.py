@@ -154,11 +154,12 @@ def test_a_picture_of_thousands_of_scans_is_refused_before_it_is_decoded(tmp_pat
         read_clip(tmp_path / "a.jpg", LIMITS)
 
 
-def test_scans_are_not_hidden_behind_a_marker_without_a_length() -> None:
+@pytest.mark.parametrize("number", [0x01, 0x02, 0xBF])
+def test_scans_are_not_hidden_behind_a_marker_without_a_length(number: int) -> None:
     """Decoders pass over the marker and read on. Its next bytes are no length."""
     data = write_progressive()
     scan = data[data.rindex(b"\xff\xda") : -2]
-    hidden = data[:-2] + b"\xff\x01\x7f\x00" + scan * 200 + b"\xff\xd9"
+    hidden = data[:-2] + bytes([0xFF, number]) + b"\x7f\x00" + scan * 200 + b"\xff\xd9"
     assert count_scans(hidden) == count_scans(data[:-2] + scan * 200) > 100
 
 
