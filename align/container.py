@@ -217,12 +217,7 @@ def _choose_streams(container: InputContainer, kind: str) -> list[Track]:
         for stream in container.streams
         if stream.type == kind and not _is_cover(stream) and stream.codec_context is not None
     ]
-    return sorted(tracks, key=_is_secondary)
-
-
-def _is_secondary(track: Track) -> bool:
-    """Whether the track lacks the default flag."""
-    return not track.stream.disposition & Disposition.default
+    return sorted(tracks, key=lambda track: not track.stream.disposition & Disposition.default)
 
 
 def _is_all_read(container: InputContainer, tracks: list[Track]) -> bool:
@@ -281,7 +276,9 @@ class _PacketReader:
             end_s = time_s + scale_ticks(packet.duration or 0, track.time_base)
             self.end_s = max(self.end_s, end_s)
             track.end_s = max(track.end_s, (track.first_s or 0.0) + end_s)
-        if time_s <= self._limits.read_s and self._size < self._limits.max_bytes:
+        self._hidden += time_s < 0
+        is_full = self._size >= self._limits.max_bytes or self._hidden > self._limits.max_hidden
+        if time_s <= self._limits.read_s and not is_full:
             track.packets.append(TimedPacket(packet, time_s))
             self._size += packet.size
         else:

@@ -163,7 +163,7 @@ def _describe_text(head: bytes) -> str:
     start = head.lstrip()[:64].lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "text (a web page)"
-    coded = _BASE64.match(head.partition(b",")[2] if start.startswith(b"data:") else head)
+    coded = _BASE64.match(head.partition(b";base64,")[2] if start.startswith(b"data:") else head)
     kind = sniff(_decode_base64(coded[0])) if coded else None
     if kind is not None:
         return f"text ({kind.name} in Base64: send the bytes themselves)"

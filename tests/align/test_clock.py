@@ -9,7 +9,9 @@ from pathlib import Path
 import av
 import pytest
 
+from align.container import demux, open_container
 from align.decode import ReadLimits, read_clip
+from align.sniff import MediaKind
 from tests.support import media
 from tests.support.pictures import grey_frames, number_of
 from utils.errors import MediaCorruptError, MediaTooLongError
@@ -68,6 +70,25 @@ def test_sound_and_picture_of_a_clip_that_was_cut_begin_together(trimmed: Path) 
     assert clip.coding.picture_s == pytest.approx(clip.coding.sound_s, abs=0.1)
     assert clip.film[0].time_s < 0.1
     assert len(clip.film) == pytest.approx(17, abs=2)
+
+
+def test_packets_that_are_never_shown_take_no_memory_to_speak_of(tmp_path: Path) -> None:
+    """A file of some megabytes may have a million of them, of a few bytes each."""
+    source = media.write_video(tmp_path / "a.mp4", grey_frames(_FPS), None, _FPS)
+    path = tmp_path / "b.mp4"
+    with av.open(str(source)) as container, av.open(str(path), "w", format="mp4") as copy:
+        stream = copy.add_stream_from_template(container.streams.video[0])
+        key = bytes(next(container.demux(video=0)))
+        for number in range(-20_000, 100):
+            packet = av.Packet(key if number == -20_000 else key[:8])
+            packet.time_base = Fraction(1, 25)
+            packet.pts = packet.dts = number
+            packet.is_keyframe = number == -20_000
+            packet.stream = stream
+            copy.mux(packet)
+    with open_container(path, MediaKind("mp4", "mov")) as container:
+        tracks = demux(container, LIMITS)
+    assert 9_000 < len(tracks.video.packets) <= 10_000
 
 
 def write_stream(path: Path, start_s: int = 0) -> bytes:

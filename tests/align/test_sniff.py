@@ -116,7 +116,7 @@ def test_a_later_piece_of_an_mp4_is_named(box: bytes) -> None:
     assert "without its beginning" in describe(head)
 
 
-@pytest.mark.parametrize("before", [b"", b"data:audio/wav;base64,"])
+@pytest.mark.parametrize("before", [b"", b"data:audio/wav;base64,", b"data:a/b;codecs=c,d;base64,"])
 def test_base64_is_named_with_what_it_holds(tmp_path: Path, before: bytes) -> None:
     path = media.write_sound(tmp_path / "a.wav", media.tone(1.0))
     text = before + base64.b64encode(path.read_bytes())
