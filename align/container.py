@@ -44,8 +44,10 @@ _MOST_HIDDEN = 10_000  # such packets, which count for no length. A group of pic
 # No picture stands and no sound is silent for so long between two packets: the clock was set
 # anew, as where recordings of a camera are joined, or a time stamp is damaged
 _MOST_GAP_S = 600.0
-# Time stamps in the order of decoding go back by less
+# Time stamps in the order of decoding go back by less, and by fewer frames: matroska states those
+# of showing alone, and H.264 shows a frame at most so many later
 _MOST_BACK_S = 1.0
+_MOST_BACK = 16
 # Formats that state no length: ffmpeg takes it from the time stamps at both ends
 _UNSTATED = ("mpegts", "mpeg")
 # So much of a sound is hidden at most for its decoder to begin with. It counts for the clock, as
@@ -276,9 +278,7 @@ class _PacketReader:
             end_s = time_s + scale_ticks(packet.duration or 0, track.time_base)
             self.end_s = max(self.end_s, end_s)
             track.end_s = max(track.end_s, (track.first_s or 0.0) + end_s)
-        self._hidden += time_s < 0
-        is_full = self._size >= self._limits.max_bytes or self._hidden > self._limits.max_hidden
-        if time_s <= self._limits.read_s and not is_full:
+        if time_s <= self._limits.read_s and self._size < self._limits.max_bytes:
             track.packets.append(TimedPacket(packet, time_s))
             self._size += packet.size
         else:
@@ -343,7 +343,8 @@ def _is_jump(packet: av.Packet[Any], stamp: int, track: Track) -> bool:
         return False
     ahead_s = scale_ticks(stamp + track._shift, track.time_base) - last.end_s
     back = 0 if last.decoded is None or packet.dts is None else last.decoded - packet.dts
-    return abs(ahead_s) > _MOST_GAP_S or scale_ticks(back, track.time_base) > _MOST_BACK_S
+    most_back_s = max(_MOST_BACK_S, _MOST_BACK * track.step_s)
+    return abs(ahead_s) > _MOST_GAP_S or scale_ticks(back, track.time_base) > most_back_s
 
 
 def _is_usable(stamp: int | None, track: Track) -> bool:

@@ -52,8 +52,6 @@ class ReadLimits:
       larger ones are refused.
     - `decode_s`: the processor time after which decoding stops with what it has.
     - `max_bytes`: how many compressed bytes are held.
-    - `max_hidden`: how many packets are held that are not shown. From a keyframe to the cut
-      after it there are fewer.
     - `film_s`: how much of a clip is kept as small grey frames too, from its start.
     """
 
@@ -68,7 +66,6 @@ class ReadLimits:
     max_photo_px: int = 64_000_000
     decode_s: float = 60.0
     max_bytes: int = 512 * _MEBI
-    max_hidden: int = 10_000
     film_s: float = 0.0
 
     @classmethod
