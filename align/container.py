@@ -48,8 +48,8 @@ _MOST_GAP_S = 600.0
 # of showing alone, and H.264 shows a frame at most so many later
 _MOST_BACK_S = 1.0
 _MOST_BACK = 16
-# Formats that state no length: ffmpeg takes it from the time stamps at both ends
-_UNSTATED = ("mpegts", "mpeg")
+UNSTATED = ("mpegts", "mpeg")
+"""Formats that state no length: ffmpeg takes it from the time stamps at both ends."""
 # So much of a sound is hidden at most for its decoder to begin with. It counts for the clock, as
 # in the clips that the model of `audio_visual_sync` was fitted to
 _PRIMING_S = 0.25
@@ -176,7 +176,7 @@ def demux(container: InputContainer, limits: ReadLimits) -> Demuxed:
         MediaTooLongError: the file is longer than `limits.max_clip_s`.
     """
     stated_s = (container.duration or 0) / 1e6
-    if container.format.name in _UNSTATED and stated_s > limits.max_clip_s:
+    if container.format.name in UNSTATED and stated_s > limits.max_clip_s:
         stated_s = 0.0  # it may be a jump of the clock
     _refuse_long(stated_s, limits)
     video = _choose_streams(container, "video")[:1]

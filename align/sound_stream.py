@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 from av.container import InputContainer
 
-from align.container import UNDECODABLE, choose_picture, choose_sounds, open_container
+from align.container import (
+    UNDECODABLE,
+    UNSTATED,
+    choose_picture,
+    choose_sounds,
+    open_container,
+)
 from align.decode import identify_kind
 from align.sound import Resampler, Scale, mix
 from utils.arrays import RATE_HZ, Float32Array
@@ -78,6 +84,8 @@ def open_sound(
         if not tracks:
             raise NoBiometricError("The file has no sound track.", _WITH_SOUND)
         duration_s = (container.duration or 0) / 1e6
+        if container.format.name in UNSTATED and duration_s > max_s:
+            duration_s = 0.0  # it may be a jump of the clock. What is decoded is counted below
         _refuse_long(duration_s, max_s)
         stream = tracks[0].stream
         channels = min(stream.channels or 1, MOST_CHANNELS) if is_separate else 1

@@ -14,8 +14,10 @@ import pytest
 from align.container import demux, open_container
 from align.decode import ReadLimits, read_clip
 from align.sniff import MediaKind
+from align.sound_stream import open_sound
 from tests.support import media
 from tests.support.pictures import grey_frames, number_of
+from utils.arrays import RATE_HZ
 from utils.errors import MediaCorruptError, MediaTooLongError
 
 LIMITS = ReadLimits(max_frames=6, film_s=8.0)
@@ -132,6 +134,16 @@ def test_recordings_that_were_joined_follow_each_other(
     assert all(before < after for before, after in pairwise(times))
     assert times[-1] > length_s - 1
     assert clip.coding.picture_s == pytest.approx(length_s, abs=0.2)
+
+
+def test_a_jump_of_the_clock_makes_no_recording_too_long(tmp_path: Path) -> None:
+    parts = [write_stream(tmp_path / "a.mpegts", start_s) for start_s in (0, 5000)]
+    (tmp_path / "b.ts").write_bytes(b"".join(parts))
+    with open_sound(tmp_path / "b.ts", max_s=100.0) as stream:
+        heard_s = sum(len(block) for block in stream.blocks) / RATE_HZ
+    assert heard_s == pytest.approx(2.8, abs=0.2)
+    with pytest.raises(MediaTooLongError), open_sound(tmp_path / "b.ts", max_s=2.0) as stream:
+        list(stream.blocks)
 
 
 def test_a_stream_that_is_long_indeed_is_refused(tmp_path: Path) -> None:
