@@ -36,8 +36,8 @@ _USUAL_RATE = 25
 # Seconds between two frames of the fastest camera, as good as a clock of milliseconds has it
 _LEAST_APART_S = 0.0015
 
-# Time of packets that are decoded and not shown, as before a cut that an edit list makes. It is
-# that of no frame
+# Time that packets are given which are decoded and not shown, as before a cut that an edit list
+# makes. Frames that are shown begin at 0
 _HIDDEN_S = -1e-6
 _MOST_HIDDEN = 10_000  # such packets, which count for no length. A group of pictures has fewer
 

@@ -21,6 +21,7 @@ from utils.media import Frame
 
 # JPEG includes MPO, the one with several pictures that phones write
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF")
+_OF_SCANS = ("JPEG", "MPO")
 _EXCESSIVE = "Send a smaller picture."
 # A JPEG picture is decoded once for each scan. Encoders make up to about a dozen, and a small
 # file may hold thousands
@@ -50,7 +51,8 @@ def read_photo(path: Path, limits: ReadLimits) -> Frame:
     try:
         with Image.open(path, formats=_FORMATS) as picture:
             refuse_many_pixels(picture.size, limits.max_photo_px, hint=_EXCESSIVE)
-            _refuse_many_scans(path)
+            if picture.format in _OF_SCANS:
+                _refuse_many_scans(path.read_bytes())
             shrink = min(1.0, math.sqrt(limits.kept_photo_px / math.prod(picture.size)))
             size = (int(picture.width * shrink), int(picture.height * shrink))
             # Lets JPEG decode at a half, quarter or eighth
@@ -67,9 +69,8 @@ def read_photo(path: Path, limits: ReadLimits) -> Frame:
         ) from None
 
 
-def _refuse_many_scans(path: Path) -> None:
-    data = path.read_bytes()
-    if data.startswith(_JPEG) and count_scans(data) > _MOST_SCANS:
+def _refuse_many_scans(data: bytes) -> None:
+    if count_scans(data) > _MOST_SCANS:
         raise MediaTooLargeError(
             f"A JPEG picture may have {_MOST_SCANS} scans. This one has more.",
             "Save it anew as a JPEG picture.",
